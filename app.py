@@ -1,0 +1,53 @@
+"""The application factory: wires the door to the record."""
+
+from pathlib import Path
+
+from flask import Flask
+
+from console import register_commands
+from ledger.database import Database
+from ledger.keyring import load_keyring
+from schemas.log_line import configure_logging
+from schemas.policy import load_policy
+from schemas.settings import Settings, load_settings
+from webhooks.answers import register_answers
+from webhooks.door import Door
+from webhooks.forms import forms_blueprint
+from webhooks.health import health_blueprint
+from webhooks.links import links_blueprint
+from webhooks.metrics import metrics_blueprint
+from webhooks.requests import BODY_SIZE_MAX_BYTES
+from webhooks.stripe import stripe_blueprint
+from workers.context import now_ms
+from workers.doorbell import Doorbell
+
+ROOT = Path(__file__).resolve().parent
+
+
+def create_console(settings: Settings | None = None) -> Flask:
+    """What the `flask` command starts (.flaskenv): the operator's commands, which must work before there are keys."""
+    settings = settings or load_settings(ROOT)
+    app = Flask("console")
+    register_commands(app, settings)
+    return app
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """What gunicorn serves: the door. Fails at start if a key or the policy is missing."""
+    settings = settings or load_settings(ROOT)
+    configure_logging(settings.log_level)
+    app = Flask("webhooks")
+    door = Door(
+        settings=settings,
+        policy=load_policy(settings.policy_file),
+        database=Database(settings.database_url, pool_size=settings.web_threads),
+        keyring=load_keyring("web", settings.keys_dir, settings.keyring),
+        doorbell=Doorbell(settings.redis_url),
+        clock=now_ms,
+    )
+    app.extensions["door"] = door
+    app.config["MAX_CONTENT_LENGTH"] = BODY_SIZE_MAX_BYTES
+    for make in (forms_blueprint, stripe_blueprint, links_blueprint, health_blueprint, metrics_blueprint):
+        app.register_blueprint(make(door))
+    register_answers(app)
+    return app

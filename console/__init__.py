@@ -1,0 +1,24 @@
+"""The operator's room: commands over one set of services. Imports ledger, workers, schemas."""
+
+from flask import Flask
+
+from console.consents import consents
+from console.database import database
+from console.deliveries import deliveries
+from console.doctor import doctor
+from console.keys import keys
+from console.ledger import ledger
+from console.operator import Operator
+from console.receipts import receipts
+from console.relays import relays
+from console.subjects import subjects
+from schemas.settings import Settings
+
+COMMANDS = (consents, database, deliveries, doctor, keys, ledger, receipts, relays, subjects)
+
+
+def register_commands(app: Flask, settings: Settings) -> None:
+    """Add every command to the `flask` command line; each gets the same Operator."""
+    app.extensions["operator"] = Operator(settings)
+    for command in COMMANDS:
+        app.cli.add_command(command)

@@ -1,0 +1,150 @@
+"""`flask doctor`: is everything as it must be? One line per finding, and what to do about it."""
+
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import click
+from redis import RedisError
+from sqlalchemy import func, select
+
+from console.operator import Exit, Operator, Speaker, command
+from ledger.checkpoints import read_state
+from ledger.errors import LedgerError
+from ledger.keyring import NAMES, SIGNER_STATE
+from ledger.log import size
+from ledger.migrate import current_revision, newest_revision
+from ledger.tables import inbox, relay
+from schemas.settings import form_secrets_name
+from workers.connections import connection_of
+from workers.context import now_ms
+from workers.queue import connect
+
+# https://sqlite.org/wal.html#walresetbug: fixed in 3.51.3, and in the branches 3.50.7 and 3.44.6.
+SQLITE_FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+LATE_MS = 15 * 60 * 1000
+OK, WARNING, FAULT = "ok", "warning", "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`level`: ok, warning or fault."""
+
+    level: str
+    check: str
+    finding: str
+
+
+@click.command("doctor")
+@command
+def doctor(operator: Operator, speak: Speaker) -> None:
+    """Check this installation. Exit 1 if anything is a fault; warnings are for you to judge."""
+    findings: list[Finding] = []
+    for check in (_policy, _keys, _database, _queue, _secrets, _processors, _work, _signer):
+        try:
+            findings += check(operator)
+        except LedgerError as error:
+            findings.append(Finding(FAULT, check.__name__.strip("_"), error.reason))
+    rows = [{"level": one.level, "check": one.check, "finding": one.finding} for one in findings]
+    speak.rows(rows, ["level", "check", "finding"], "")
+    if any(one.level == FAULT for one in findings):
+        raise SystemExit(int(Exit.NO))
+
+
+def _policy(operator: Operator) -> Iterator[Finding]:
+    policy = operator.context.policy
+    yield Finding(OK, "policy", f"version {policy.version}, {len(policy.forms)} forms")
+    for notice in policy.notices.values():
+        if notice.sha256 is None:
+            yield Finding(WARNING, "policy", f"notice {notice.key}: no confirmed hash; consents say notice unknown")
+
+
+def _keys(operator: Operator) -> Iterator[Finding]:
+    if operator.settings.keyring:
+        yield Finding(OK, "keys", "from KEYRING")
+        return
+    for name in NAMES:
+        path = operator.settings.keys_dir / f"{name}.json"
+        if not path.exists():
+            yield Finding(FAULT, "keys", f"{name} is missing: flask keys generate")
+        elif stat.S_IMODE(path.stat().st_mode) & 0o077:
+            yield Finding(FAULT, "keys", f"{name} can be read by others: chmod 0400")
+    yield Finding(OK, "keys", str(operator.settings.keys_dir))
+
+
+def _database(operator: Operator) -> Iterator[Finding]:
+    database = operator.context.database
+    revision, newest = current_revision(database), newest_revision()
+    if revision != newest:
+        yield Finding(FAULT, "database", "not migrated: flask database upgrade")
+    else:
+        yield Finding(OK, "database", f"{database.url.get_backend_name()}, revision {revision}")
+    version = sqlite3.sqlite_version_info
+    fixed = version >= SQLITE_FIXED[0] or any(version[:2] == one[:2] and version >= one for one in SQLITE_FIXED[1:])
+    if database.is_sqlite and not fixed:
+        yield Finding(
+            WARNING, "database", f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug; only the recorder checkpoints"
+        )
+
+
+def _queue(operator: Operator) -> Iterator[Finding]:
+    connection = connect(operator.settings.redis_url)
+    try:
+        policy = connection.config_get("maxmemory-policy").get("maxmemory-policy")
+        level = OK if policy == "noeviction" else FAULT
+        yield Finding(level, "queue", f"reached, maxmemory-policy {policy}")
+    except RedisError:
+        yield Finding(FAULT, "queue", "not reached; deliveries are accepted, and recorded when it is back")
+    finally:
+        connection.close()
+
+
+def _secrets(operator: Operator) -> Iterator[Finding]:
+    settings = operator.settings
+    for form in operator.context.policy.forms:
+        count = len(settings.form_secrets.get(form, ()))
+        if count == 0:
+            yield Finding(WARNING, "secrets", f"form {form} has none: set {form_secrets_name(form)}")
+        elif count > 2:
+            yield Finding(WARNING, "secrets", f"form {form} has {count} live secrets; two are enough to rotate")
+    if not settings.stripe_webhook_secrets:
+        yield Finding(WARNING, "secrets", "STRIPE_WEBHOOK_SECRETS is empty: Stripe events are refused")
+
+
+def _processors(operator: Operator) -> Iterator[Finding]:
+    context = operator.context
+    for processor in context.policy.processors.values():
+        if connection_of(context.settings, context.policy, processor.key) is None:
+            yield Finding(WARNING, "processors", f"{processor.key} is not connected: its relays are parked")
+        else:
+            yield Finding(OK, "processors", f"{processor.key} is connected")
+    if context.settings.unsafe_allow_loopback:
+        yield Finding(WARNING, "processors", "UNSAFE_ALLOW_LOOPBACK is on: development only")
+
+
+def _work(operator: Operator) -> Iterator[Finding]:
+    now = now_ms()
+    with operator.context.database.read() as connection:
+        parked = connection.execute(select(func.count()).where(inbox.c.status == "parked")).scalar_one()
+        oldest = connection.execute(select(func.min(inbox.c.received_at_ms)).where(inbox.c.status == "new")).scalar()
+        stuck = connection.execute(select(func.count()).where(relay.c.status == "parked")).scalar_one()
+        waiting = (relay.c.status == "pending") & (relay.c.urgent == 1)
+        since = connection.execute(select(func.min(relay.c.created_at_ms)).where(waiting)).scalar()
+    late: Callable[[int | None], bool] = lambda moment: moment is not None and now - moment > LATE_MS  # noqa: E731
+    yield Finding(WARNING if parked else OK, "work", f"{parked} deliveries parked")
+    yield Finding(WARNING if stuck else OK, "work", f"{stuck} relays parked")
+    if late(oldest):
+        yield Finding(FAULT, "work", "a delivery has waited over 15 minutes: is the recorder running?")
+    if late(since):
+        yield Finding(FAULT, "work", "a withdrawal has waited over 15 minutes: is the relayer running?")
+
+
+def _signer(operator: Operator) -> Iterator[Finding]:
+    state = read_state(operator.settings.keys_dir / SIGNER_STATE)
+    with operator.context.database.read() as connection:
+        entries = size(connection)
+    if entries < state.size:
+        yield Finding(FAULT, "ledger", f"{entries} entries, but {state.size} were signed: was a backup restored?")
+    else:
+        yield Finding(OK, "ledger", f"{entries} entries, {state.size} signed")

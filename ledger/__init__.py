@@ -1,0 +1,1 @@
+"""The record: inbox, entries, Merkle tree, checkpoints, vault, state, outbox. Imports schemas."""

@@ -1,0 +1,173 @@
+"""Consent: sign-ups become requests, and a request becomes given when its mailed link is confirmed."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, delete, select
+
+from ledger import links, vault
+from ledger.identity import address_tags, suppression_tag
+from ledger.log import NewEntry, new_id
+from ledger.recorder import CONFIRMATION, RECEIPT, Recorder, append, dropped_entries, fold, sealed, send_mail
+from ledger.state import GIVEN, WITHDRAWN, ConsentState, effective_at_ms, read_states
+from ledger.tables import suppression
+from schemas.address import Address, parse_address
+from schemas.entry import Entry, Kind
+from schemas.message import Decision, Message
+
+DAY_MS = 24 * 3600 * 1000
+RESEND_AFTER_MS = 10 * 60 * 1000
+
+
+def sign_up(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
+    """Requested and refused, per purpose; a mailed link asks for the confirmation that makes it given."""
+    if not message.decisions or message.email is None:
+        return append(connection, recorder, dropped_entries(recorder, message, None))
+    address = parse_address(message.email)
+    person = _find_or_create(connection, recorder, address, message.language)
+    new = [_decision_entry(recorder, message, person, decision) for decision in message.decisions]
+    states = read_states(connection, person.handle)
+    positions = append(connection, recorder, new + dropped_entries(recorder, message, person.handle))
+    fold(connection, recorder, new, positions)
+    requested = [one.entry for one in new if one.entry.kind is Kind.REQUESTED and _open_to(states, one.entry)]
+    if requested and not _asked_lately(connection, recorder, person, address, requested):
+        _ask_for_confirmation(connection, recorder, person, requested, positions[0])
+    return positions
+
+
+def _find_or_create(connection: Connection, recorder: Recorder, address: Address, language: str) -> vault.Subject:
+    tags = address_tags(recorder.keyring["index_pepper"], address)
+    handle = vault.find_by_narrow(connection, tags.narrow)
+    if handle is not None:
+        return vault.load_subject(connection, recorder.keyring["kek"], handle)
+    return vault.create_subject(connection, recorder.keyring["kek"], tags, language, recorder.now_ms)
+
+
+def _decision_entry(recorder: Recorder, message: Message, person: vault.Subject, decision: Decision) -> NewEntry:
+    purpose = recorder.policy.purposes[decision.purpose]
+    given = Kind.REQUESTED if purpose.double_opt_in else Kind.GIVEN
+    kind = given if decision.state == GIVEN else Kind.REFUSED
+    notice = recorder.policy.notices.get(decision.notice or "")
+    entry = Entry(
+        id=new_id(),
+        kind=kind,
+        recorded_at_ms=recorder.now_ms,
+        subject=person.handle,
+        purpose=decision.purpose,
+        occurred_at_ms=effective_at_ms(message.sent_at_ms, recorder.received_at_ms),
+        received_at_ms=recorder.received_at_ms,
+        basis="consent",
+        source=message.source,
+        method=message.method,
+        # Without the hash that the operator confirmed, nobody can say which text the person saw.
+        notice=notice.key if notice and notice.sha256 else "unknown",
+        notice_sha256=notice.sha256 if notice else None,
+    )
+    if kind is Kind.REFUSED:  # somebody who said no has not asked us to keep an address
+        return NewEntry(entry)
+    return sealed(person, entry, {"email": message.email, **(message.profile or {})})
+
+
+def _open_to(states: Mapping[str, ConsentState], entry: Entry) -> bool:
+    """Whether a request may ask: not if it is given already, nor if it is older than a withdrawal."""
+    state = states.get(entry.purpose or "", ConsentState())
+    if state.state == GIVEN:
+        return False
+    return not (state.state == WITHDRAWN and state.effective_at_ms >= (entry.occurred_at_ms or 0))
+
+
+def _asked_lately(
+    connection: Connection, recorder: Recorder, person: vault.Subject, address: Address, requested: Sequence[Entry]
+) -> bool:
+    """A sign-up form must not become a way to fill a mailbox; somebody who said stop is asked once a day at most."""
+    wanted = {entry.purpose for entry in requested}
+    stopped = _is_suppressed(connection, recorder, address) or any(
+        state.state == WITHDRAWN for state in read_states(connection, person.handle).values()
+    )
+    since_ms = recorder.now_ms - (DAY_MS if stopped else RESEND_AFTER_MS)
+    return any(
+        link.created_at_ms > since_ms and (stopped or wanted <= set(link.purposes))
+        for link in links.confirmations(connection, person.handle)
+    )
+
+
+def _is_suppressed(connection: Connection, recorder: Recorder, address: Address) -> bool:
+    tag = suppression_tag(recorder.keyring["suppression"], address)
+    return connection.execute(select(suppression.c.tag).where(suppression.c.tag == tag)).first() is not None
+
+
+def _ask_for_confirmation(
+    connection: Connection, recorder: Recorder, person: vault.Subject, requested: Sequence[Entry], position: int
+) -> None:
+    purposes = [entry.purpose or "" for entry in requested]
+    ids = [entry.id for entry in requested]
+    links.create_link(connection, links.CONFIRM, person.handle, recorder.now_ms, purposes, ids)
+    send_mail(connection, recorder, person.handle, CONFIRMATION, purposes, ids[0], position)
+
+
+def confirm(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
+    """The mailed link was confirmed: given, for what was asked and not withdrawn since."""
+    link = links.find_link(connection, bytes.fromhex(message.link_id or ""))
+    if link is None or link.kind != links.CONFIRM or link.status != "open":
+        return []
+    links.use(connection, link.id)
+    if link.created_at_ms < recorder.received_at_ms - recorder.policy.retention.unconfirmed_request_days * DAY_MS:
+        return []
+    states = read_states(connection, link.subject)
+    new = []
+    for purpose, request_id in zip(link.purposes, link.request_ids, strict=True):
+        state = states.get(purpose, ConsentState())
+        if state.state == WITHDRAWN and state.effective_at_ms >= link.created_at_ms:
+            continue
+        new.append(_given_entry(recorder, message, link.subject, purpose, request_id))
+    positions = append(connection, recorder, new)
+    fold(connection, recorder, new, positions)
+    if new:
+        purposes = [one.entry.purpose or "" for one in new]
+        _lift_suppressions(connection, recorder, link.subject, purposes)
+        send_mail(connection, recorder, link.subject, RECEIPT, purposes, new[0].entry.id, positions[0])
+    return positions
+
+
+def _given_entry(recorder: Recorder, message: Message, handle: bytes, purpose: str, request_id: str) -> NewEntry:
+    return NewEntry(
+        Entry(
+            id=new_id(),
+            kind=Kind.GIVEN,
+            recorded_at_ms=recorder.now_ms,
+            subject=handle,
+            purpose=purpose,
+            occurred_at_ms=recorder.received_at_ms,
+            received_at_ms=recorder.received_at_ms,
+            basis="consent",
+            source=message.source,
+            method="double_opt_in",
+            ref=request_id,
+        )
+    )
+
+
+def _lift_suppressions(connection: Connection, recorder: Recorder, handle: bytes, purposes: Sequence[str]) -> None:
+    person = vault.load_subject(connection, recorder.keyring["kek"], handle)
+    for email in vault.emails(connection, person):
+        tag = suppression_tag(recorder.keyring["suppression"], parse_address(email))
+        condition = (suppression.c.tag == tag) & suppression.c.purpose.in_(purposes)
+        connection.execute(delete(suppression).where(condition))
+
+
+def purchase(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
+    """A paid checkout, on the basis of contract: no subject, and never a consent.
+
+    A newsletter box at the checkout is a sign-up of its own, beside it.
+    """
+    signed_up = sign_up(connection, recorder, message)
+    entry = Entry(
+        id=new_id(),
+        kind=Kind.PURCHASE,
+        recorded_at_ms=recorder.now_ms,
+        occurred_at_ms=effective_at_ms(message.sent_at_ms, recorder.received_at_ms),
+        received_at_ms=recorder.received_at_ms,
+        basis="contract",
+        source=message.source,
+        method="stripe",
+    )
+    return signed_up + append(connection, recorder, [NewEntry(entry)], first_ordinal=len(signed_up))

@@ -1,0 +1,130 @@
+"""The database: one engine for SQLite or PostgreSQL, short write transactions, honest failures."""
+
+import contextlib
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from ledger.errors import DatabaseAwayError
+
+BUSY_TIMEOUT_S = 5.0
+WRITE = "samtykke_write"
+
+
+class Database:
+    """`read()` and `write()` transactions; a write is exclusive on SQLite and ordinary on PostgreSQL.
+
+    `checkpoints`: whether this process moves the WAL into the SQLite file. Exactly one process may (the
+    recorder): SQLite before 3.51.3 can corrupt a database when two checkpoint at once
+    (https://sqlite.org/wal.html#walresetbug).
+    """
+
+    def __init__(self, url: str, *, checkpoints: bool = False, pool_size: int = 8) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = self._engine(pool_size)
+        self._turn = threading.Lock()
+        self._lock_file: int | None = None
+        if self.is_sqlite:
+            self._prepare_sqlite(checkpoints)
+
+    def _engine(self, pool_size: int) -> Engine:
+        # hide_parameters: a statement's values are personal data and may not reach a traceback.
+        shared: dict[str, Any] = {"hide_parameters": True, "pool_size": pool_size, "max_overflow": 8}
+        if self.is_sqlite:
+            return create_engine(self.url, connect_args={"timeout": BUSY_TIMEOUT_S}, **shared)
+        connect = {
+            "connect_timeout": int(BUSY_TIMEOUT_S),
+            "options": "-c statement_timeout=30000 -c lock_timeout=10000",
+        }
+        return create_engine(self.url, pool_pre_ping=True, pool_timeout=BUSY_TIMEOUT_S, connect_args=connect, **shared)
+
+    def _prepare_sqlite(self, checkpoints: bool) -> None:
+        path = Path(self.url.database or "")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock_file = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        pages = 1000 if checkpoints else 0
+
+        @event.listens_for(self.engine, "connect")
+        def _connect(connection: Any, _record: object) -> None:
+            # autocommit mode: pysqlite would otherwise start DEFERRED transactions of its own
+            connection.isolation_level = None
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "secure_delete=ON",
+                "foreign_keys=ON",
+                f"wal_autocheckpoint={pages}",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+
+        @event.listens_for(self.engine, "begin")
+        def _begin(connection: Connection) -> None:
+            write = connection.get_execution_options().get(WRITE)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    @contextlib.contextmanager
+    def _writer(self) -> Iterator[None]:
+        """One writer at a time, in turn: SQLite's own busy handler sleeps up to 100 ms and lets others pass."""
+        if self._lock_file is None:
+            yield
+            return
+        give_up_at = time.monotonic() + BUSY_TIMEOUT_S
+        if not self._turn.acquire(timeout=BUSY_TIMEOUT_S):
+            raise DatabaseAwayError("database_busy")
+        try:
+            while True:
+                try:
+                    fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > give_up_at:
+                        raise DatabaseAwayError("database_busy") from None
+                    time.sleep(0.0005)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+        finally:
+            self._turn.release()
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One committed transaction, or none; DatabaseAwayError when the database cannot answer."""
+        with (
+            self._writer(),
+            _answers(),
+            self.engine.connect() as connection,
+            connection.execution_options(**{WRITE: True}).begin(),
+        ):
+            yield connection
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        with _answers(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+
+@contextlib.contextmanager
+def _answers() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError:
+        raise DatabaseAwayError("database_away") from None
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseAwayError("database_away") from None
+        raise

@@ -1,0 +1,137 @@
+"""Keys and who holds them: one file per key, and each process reads only the keys of its role.
+
+A broken web process must not open a box (decision 0001): it holds the inbox *public* key, never the private.
+"""
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from ledger.errors import KeyringError
+
+KEY_SIZE_BYTES = 32
+
+# Which process may read which key. `operator` is the command line, run by whoever may read the files.
+ROLES: Mapping[str, frozenset[str]] = {
+    "web": frozenset({"inbox_public", "index_pepper", "token_mac"}),
+    "record": frozenset({"inbox_private", "index_pepper", "kek", "suppression"}),
+    "relay": frozenset({"kek", "token_mac", "receipt"}),
+    "clock": frozenset({"checkpoint"}),
+    "operator": frozenset({"inbox_private", "index_pepper", "kek", "suppression", "checkpoint", "receipt"}),
+}
+SIGNER_STATE = "checkpoint.state.json"  # beside the key, outside the database
+NAMES = ("inbox_public", "inbox_private", "index_pepper", "token_mac", "kek", "suppression", "checkpoint", "receipt")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One named key in its versions: `versions[current]` is used for new work, older ones still open."""
+
+    current: int
+    versions: Mapping[int, bytes]
+    origin: str | None = None
+
+    @property
+    def value(self) -> bytes:
+        return self.versions[self.current]
+
+    def __repr__(self) -> str:
+        return "Key(redacted)"
+
+
+class Keyring:
+    """The keys of one role; asking for a key the role does not hold is an error, not None."""
+
+    def __init__(self, role: str, keys: Mapping[str, Key]) -> None:
+        self.role = role
+        self._keys = dict(keys)
+
+    def __getitem__(self, name: str) -> Key:
+        if name not in self._keys:
+            raise KeyringError(f"key_not_held_{name}")
+        return self._keys[name]
+
+    def __repr__(self) -> str:
+        return f"Keyring({self.role})"
+
+
+def parse_key(text: str) -> Key:
+    """Read a key file: {"current": 1, "keys": {"1": "<base64 of 32 bytes>"}, "origin": …}."""
+    try:
+        document: Any = json.loads(text)
+        versions = {int(number): base64.b64decode(value, validate=True) for number, value in document["keys"].items()}
+        current = int(document["current"])
+        origin = document.get("origin")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise KeyringError("key_malformed") from None
+    if current not in versions or any(len(value) != KEY_SIZE_BYTES for value in versions.values()):
+        raise KeyringError("key_malformed")
+    return Key(current, versions, origin)
+
+
+def format_key(key: Key) -> str:
+    document: dict[str, Any] = {
+        "current": key.current,
+        "keys": {str(number): base64.b64encode(value).decode() for number, value in sorted(key.versions.items())},
+    }
+    if key.origin:
+        document["origin"] = key.origin
+    return json.dumps(document, indent=1)
+
+
+def load_keyring(role: str, keys_dir: Path, keyring: str | None = None) -> Keyring:
+    """The keys of `role`, from its files or, where there is no disk, from the KEYRING setting."""
+    texts: Mapping[str, Any] = {}
+    if keyring:
+        try:
+            texts = json.loads(keyring)
+        except ValueError:
+            raise KeyringError("keyring_malformed") from None
+    keys = {}
+    for name in ROLES[role]:
+        if name in texts:
+            keys[name] = parse_key(json.dumps(texts[name]))
+            continue
+        try:
+            keys[name] = parse_key((keys_dir / f"{name}.json").read_text(encoding="ascii"))
+        except (OSError, UnicodeDecodeError):
+            raise KeyringError(f"key_missing_{name}") from None
+    return Keyring(role, keys)
+
+
+def generate_keys(origin: str) -> dict[str, Key]:
+    """A fresh set of every key. `origin` names the ledger for ever (C2SP tlog-checkpoint, "origin")."""
+    inbox = X25519PrivateKey.generate()
+    keys = {name: Key(1, {1: secrets.token_bytes(KEY_SIZE_BYTES)}) for name in NAMES}
+    keys["inbox_private"] = Key(1, {1: inbox.private_bytes_raw()})
+    keys["inbox_public"] = Key(1, {1: inbox.public_key().public_bytes_raw()})
+    keys["checkpoint"] = Key(1, {1: Ed25519PrivateKey.generate().private_bytes_raw()}, origin)
+    keys["receipt"] = Key(1, {1: Ed25519PrivateKey.generate().private_bytes_raw()}, f"{origin}/receipts")
+    return keys
+
+
+def write_keys(keys_dir: Path, keys: Mapping[str, Key]) -> list[str]:
+    """Write each key that has no file yet (0400); returns the names written. Never overwrites one."""
+    keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    written = []
+    for name, key in keys.items():
+        path = keys_dir / f"{name}.json"
+        if path.exists():
+            continue
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o400)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(format_key(key))
+            file.flush()
+            os.fsync(file.fileno())
+        written.append(name)
+        if name == "checkpoint":
+            (keys_dir / SIGNER_STATE).write_text('{"size": 0, "root": ""}', encoding="ascii")
+    return written

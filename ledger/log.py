@@ -1,0 +1,141 @@
+"""The log: append entries at the end of the Merkle tree, and read entries, nodes and roots back.
+
+An append is the last statement group of the business transaction: the entry and everything it changes are
+committed together or not at all. The head row is the lock (PostgreSQL) and the compare-and-set (both).
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from ledger import tlog
+from ledger.canonical import canonical_json
+from ledger.errors import NotFoundError
+from ledger.tables import ledger_entry, ledger_head, ledger_node, vault
+from schemas.entry import Entry, leaf_document
+
+# SQLite binds at most 32766 values in one statement (https://sqlite.org/limits.html#max_variable_number).
+READ_BATCH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry to append, with its sealed payload and the delivery that caused it."""
+
+    entry: Entry
+    box: bytes | None = None
+    inbox_id: int | None = None
+    ordinal: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """A leaf as it stands in the ledger."""
+
+    position: int
+    id: bytes
+    kind: str
+    subject: bytes | None
+    recorded_at_ms: int
+    leaf: bytes
+
+
+def new_id() -> str:
+    """A random entry id: 16 bytes, hex."""
+    return secrets.token_hex(16)
+
+
+def append_many(connection: Connection, entries: Sequence[NewEntry]) -> list[int]:
+    """Append in order; returns the positions. The caller's transaction decides whether it happened."""
+    if not entries:
+        return []
+    leaves = [canonical_json(leaf_document(new.entry)) for new in entries]
+    head = connection.execute(select(ledger_head).with_for_update()).one()
+    frontier = tlog.Frontier.from_bytes(head.size, head.frontier)
+    nodes: list[dict[str, object]] = []
+    for leaf in leaves:
+        frontier, completed = frontier.append(tlog.leaf_hash(leaf))
+        nodes += [{"position": index, "hash": value} for index, value in completed]
+    positions = list(range(head.size, frontier.size))
+    rows = [_row(position, new, leaf) for position, new, leaf in zip(positions, entries, leaves, strict=True)]
+    connection.execute(insert(ledger_entry), rows)
+    connection.execute(insert(ledger_node), nodes)
+    boxes = [
+        {"position": position, "subject": new.entry.subject, "box": new.box}
+        for position, new in zip(positions, entries, strict=True)
+        if new.box is not None
+    ]
+    if boxes:
+        connection.execute(insert(vault), boxes)
+    moved = connection.execute(
+        update(ledger_head)
+        .where(ledger_head.c.id == 1, ledger_head.c.size == head.size)
+        .values(size=frontier.size, frontier=frontier.to_bytes())
+    )
+    assert moved.rowcount == 1, "the head moved under its lock"
+    return positions
+
+
+def _row(position: int, new: NewEntry, leaf: bytes) -> dict[str, object]:
+    return {
+        "position": position,
+        "id": bytes.fromhex(new.entry.id),
+        "kind": new.entry.kind.value,
+        "subject": new.entry.subject,
+        "recorded_at_ms": new.entry.recorded_at_ms,
+        "leaf": leaf,
+        "inbox_id": new.inbox_id,
+        "ordinal": new.ordinal,
+    }
+
+
+def size(connection: Connection) -> int:
+    return int(connection.execute(select(ledger_head.c.size)).scalar_one())
+
+
+def node_reader(connection: Connection) -> tlog.HashReader:
+    """Stored node hashes by index, in one read; NotFoundError when one is missing."""
+
+    def read(indexes: Sequence[int]) -> Mapping[int, bytes]:
+        rows = connection.execute(
+            select(ledger_node.c.position, ledger_node.c.hash).where(ledger_node.c.position.in_(indexes))
+        )
+        found = {row.position: row.hash for row in rows}
+        if len(found) != len(set(indexes)):
+            raise NotFoundError("ledger_node_missing")
+        return found
+
+    return read
+
+
+def root(connection: Connection, tree_size: int) -> bytes:
+    return tlog.tree_root(tree_size, node_reader(connection))
+
+
+_COLUMNS = [ledger_entry.c[name] for name in ("position", "id", "kind", "subject", "recorded_at_ms", "leaf")]
+
+
+def entry_at(connection: Connection, position: int) -> StoredEntry:
+    return _one(connection, ledger_entry.c.position == position)
+
+
+def entry_by_id(connection: Connection, entry_id: bytes) -> StoredEntry:
+    return _one(connection, ledger_entry.c.id == entry_id)
+
+
+def _one(connection: Connection, condition: object) -> StoredEntry:
+    row = connection.execute(select(*_COLUMNS).where(condition)).one_or_none()  # type: ignore[arg-type]
+    if row is None:
+        raise NotFoundError("entry_not_found")
+    return StoredEntry(*row)
+
+
+def read_entries(connection: Connection, start: int, end: int) -> Iterator[StoredEntry]:
+    """Entries with start <= position < end, in order, in batches."""
+    for first in range(start, end, READ_BATCH):
+        last = min(first + READ_BATCH, end)
+        condition = (ledger_entry.c.position >= first) & (ledger_entry.c.position < last)
+        for row in connection.execute(select(*_COLUMNS).where(condition).order_by(ledger_entry.c.position)):
+            yield StoredEntry(*row)

@@ -1,0 +1,97 @@
+"""The recorder's context, and the steps that every deed of the recorder shares."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from ledger import outbox, vault
+from ledger.keyring import Keyring
+from ledger.log import NewEntry, append_many, new_id
+from ledger.state import STATE_OF_KIND, ConsentState, write_states
+from schemas.entry import Entry, Kind
+from schemas.message import Message
+from schemas.policy import Policy
+
+MAIL = "mail"
+CONFIRMATION, RECEIPT, WITHDRAW = "confirmation", "receipt", "withdraw"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Keys, policy, and the delivery that is being recorded. Times are unix milliseconds."""
+
+    keyring: Keyring
+    policy: Policy
+    now_ms: int
+    received_at_ms: int
+    inbox_id: int | None = None
+
+
+def append(
+    connection: Connection, recorder: Recorder, new: Sequence[NewEntry], first_ordinal: int = 0
+) -> list[int]:
+    """Append; UNIQUE(delivery, ordinal) is what makes a second effect of one delivery impossible."""
+    numbered = [
+        replace(one, inbox_id=recorder.inbox_id, ordinal=ordinal) for ordinal, one in enumerate(new, first_ordinal)
+    ]
+    return append_many(connection, numbered)
+
+
+def fold(connection: Connection, recorder: Recorder, new: Sequence[NewEntry], positions: Sequence[int]) -> None:
+    by_subject: dict[bytes, list[tuple[str, ConsentState]]] = {}
+    for one, position in zip(new, positions, strict=False):
+        entry = one.entry
+        assert entry.subject is not None
+        assert entry.purpose is not None
+        event = ConsentState(STATE_OF_KIND[entry.kind], entry.occurred_at_ms or recorder.received_at_ms, position)
+        by_subject.setdefault(entry.subject, []).append((entry.purpose, event))
+    for handle, events in by_subject.items():
+        write_states(connection, handle, events)
+
+
+def send_mail(
+    connection: Connection,
+    recorder: Recorder,
+    handle: bytes,
+    action: str,
+    purposes: Sequence[str],
+    cause: str,
+    position: int,
+) -> None:
+    mail = outbox.NewRelay(
+        subject=handle,
+        processor=MAIL,
+        action=action,
+        purposes=tuple(purposes),
+        cause=cause,
+        sequence=position,
+        urgent=False,
+        id=outbox.new_relay_id(),
+    )
+    outbox.enqueue(connection, [mail], recorder.now_ms)
+
+
+def sealed(person: vault.Subject, entry: Entry, payload: Mapping[str, object]) -> NewEntry:
+    commitment, box = vault.seal_payload(person, entry.id, payload)
+    return NewEntry(replace(entry, commitment=commitment), box)
+
+
+def dropped_entries(recorder: Recorder, message: Message, handle: bytes | None) -> list[NewEntry]:
+    counted = Counter((dropped.field, dropped.rule) for dropped in message.dropped)
+    return [
+        NewEntry(
+            Entry(
+                id=new_id(),
+                kind=Kind.DROPPED,
+                recorded_at_ms=recorder.now_ms,
+                subject=handle,
+                source=message.source,
+                field=field,
+                rule=rule,
+                count=count,
+            )
+        )
+        for (field, rule), count in sorted(counted.items())
+    ]

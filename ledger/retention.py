@@ -1,0 +1,58 @@
+"""Retention: what has had its time is shredded. Unconfirmed requests after days, parked bodies after days.
+
+A request that nobody confirmed is the only thing that expires without being asked (decision 0001).
+"""
+
+from sqlalchemy import Connection, delete, exists, select, update
+
+from ledger import inbox as deliveries
+from ledger.database import Database
+from ledger.log import NewEntry, append_many, new_id
+from ledger.state import GIVEN, WITHDRAWN
+from ledger.tables import consent_state, inbox, ledger_entry, link, subject, subject_address, vault
+from schemas.entry import Entry, Kind
+from schemas.policy import Policy
+
+DAY_MS = 24 * 3600 * 1000
+BATCH_ROWS = 100
+
+
+def expire(database: Database, policy: Policy, now_ms: int) -> tuple[int, int]:
+    """(subjects shredded, parked bodies wiped)."""
+    with database.write() as connection:
+        subjects = _expired_subjects(connection, now_ms - policy.retention.unconfirmed_request_days * DAY_MS)
+        for handle in subjects:
+            _shred(connection, handle, now_ms)
+        wiped = connection.execute(
+            update(inbox)
+            .where(
+                inbox.c.status == deliveries.PARKED,
+                inbox.c.box.is_not(None),
+                inbox.c.received_at_ms < now_ms - policy.retention.parked_days * DAY_MS,
+            )
+            .values(box=None)
+        ).rowcount
+    return len(subjects), wiped
+
+
+def _expired_subjects(connection: Connection, before_ms: int) -> list[bytes]:
+    """Subjects of whom nothing but unconfirmed or refused requests is known, the last of them older than that."""
+    decided = exists().where(consent_state.c.subject == subject.c.handle, consent_state.c.state.in_((GIVEN, WITHDRAWN)))
+    newer = exists().where(ledger_entry.c.subject == subject.c.handle, ledger_entry.c.recorded_at_ms >= before_ms)
+    query = select(subject.c.handle).where(subject.c.created_at_ms < before_ms, ~decided, ~newer)
+    return list(connection.execute(query.limit(BATCH_ROWS)).scalars())
+
+
+def _shred(connection: Connection, handle: bytes, now_ms: int) -> None:
+    """Boxes, key, tags and links in one transaction with the entry that says so."""
+    purposes = connection.execute(
+        select(consent_state.c.purpose).where(consent_state.c.subject == handle).order_by(consent_state.c.purpose)
+    )
+    entries = [
+        NewEntry(Entry(id=new_id(), kind=Kind.EXPIRED, recorded_at_ms=now_ms, subject=handle, purpose=purpose))
+        for purpose in purposes.scalars()
+    ]
+    append_many(connection, entries)
+    for table in (vault, link, subject_address, consent_state):
+        connection.execute(delete(table).where(table.c.subject == handle))
+    connection.execute(delete(subject).where(subject.c.handle == handle))

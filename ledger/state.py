@@ -1,0 +1,76 @@
+"""Consent state: a pure reducer over consent events, and the rows that keep its result.
+
+State of (subject, purpose) = the decisive event with the greatest (effective time, withdrawn before given).
+The order in which events are recorded does not matter; ties mean withdrawn (docs/decisions/0001-record.md).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select
+
+from ledger.tables import consent_state
+from schemas.entry import Kind
+
+NEVER, REQUESTED, REFUSED, GIVEN, WITHDRAWN = "never_asked", "requested", "refused", "given", "withdrawn"
+
+# Undecided states rank below every decision; among decisions of one time, withdrawn is greater.
+_RANK = {NEVER: 0, REFUSED: 1, REQUESTED: 2, GIVEN: 3, WITHDRAWN: 4}
+_DECISIVE = frozenset({GIVEN, WITHDRAWN})
+STATE_OF_KIND: Mapping[Kind, str] = {
+    Kind.REQUESTED: REQUESTED,
+    Kind.REFUSED: REFUSED,
+    Kind.GIVEN: GIVEN,
+    Kind.WITHDRAWN: WITHDRAWN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentState:
+    """What is in force for one purpose, since when (effective time), by which entry."""
+
+    state: str = NEVER
+    effective_at_ms: int = 0
+    position: int = -1
+
+    def _order(self) -> tuple[int, int, int, int]:
+        decided = self.state in _DECISIVE
+        if decided:
+            return (1, self.effective_at_ms, _RANK[self.state], self.position)
+        return (0, _RANK[self.state], self.effective_at_ms, self.position)
+
+
+def reduce_state(current: ConsentState, event: ConsentState) -> ConsentState:
+    """The later of two by the rule above. Commutative and associative: max over a total order."""
+    return max(current, event, key=ConsentState._order)
+
+
+def effective_at_ms(sent_at_ms: int | None, received_at_ms: int) -> int:
+    """min(sender's trusted time, received_at); a sender that gives no trusted time takes received_at."""
+    return received_at_ms if sent_at_ms is None else min(sent_at_ms, received_at_ms)
+
+
+def read_states(connection: Connection, subject: bytes) -> dict[str, ConsentState]:
+    rows = connection.execute(select(consent_state).where(consent_state.c.subject == subject))
+    return {row.purpose: ConsentState(row.state, row.effective_at_ms, row.position) for row in rows}
+
+
+def write_states(connection: Connection, subject: bytes, events: Iterable[tuple[str, ConsentState]]) -> None:
+    """Fold events into the stored states of one subject, inside the transaction that appends them."""
+    states = read_states(connection, subject)
+    for purpose, event in events:
+        folded = reduce_state(states.get(purpose, ConsentState()), event)
+        if folded == states.get(purpose):
+            continue
+        states[purpose] = folded
+        condition = (consent_state.c.subject == subject) & (consent_state.c.purpose == purpose)
+        connection.execute(delete(consent_state).where(condition))
+        connection.execute(
+            insert(consent_state).values(
+                subject=subject,
+                purpose=purpose,
+                state=folded.state,
+                effective_at_ms=folded.effective_at_ms,
+                position=folded.position,
+            )
+        )

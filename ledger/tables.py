@@ -1,0 +1,180 @@
+"""The tables, the same on SQLite and PostgreSQL. Times are unix milliseconds; no column holds a person in clear."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# SQLite numbers a row by itself only in an INTEGER PRIMARY KEY; BIGINT would stay NULL there.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    Column("delivery_key", Text, nullable=False),  # the sender's id, or our digest where it sends none
+    Column("body_digest", LargeBinary, nullable=False),  # keyed: a body with few unknowns could be guessed
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),  # new | recorded | parked
+    Column("urgent", Integer, nullable=False, default=0),
+    Column("reason", Text),
+    Column("key_id", Text),  # which secret matched
+    Column("box", LargeBinary),  # sealed for the recorder; NULL once recorded
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("recorded_at_ms", BigInteger),
+    UniqueConstraint("source", "delivery_key"),
+    sqlite_autoincrement=True,  # an id is never used twice
+)
+Index("inbox_by_status", inbox.c.status, inbox.c.urgent.desc(), inbox.c.id)
+Index("inbox_by_digest", inbox.c.body_digest)
+
+pending_withdrawal = Table(
+    "pending_withdrawal",
+    metadata,
+    Column("inbox_id", BigInteger, ForeignKey("inbox.id"), primary_key=True),
+    Column("subject", LargeBinary),
+    Column("wide", LargeBinary),
+    Column("purposes", Text, nullable=False),  # comma-separated
+)
+
+ledger_head = Table(
+    "ledger_head",
+    metadata,
+    Column("id", Integer, primary_key=True),  # always 1
+    Column("size", BigInteger, nullable=False),
+    Column("frontier", LargeBinary, nullable=False),
+)
+
+ledger_entry = Table(
+    "ledger_entry",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", LargeBinary, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", LargeBinary),
+    Column("recorded_at_ms", BigInteger, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),  # the exact bytes that are hashed; the columns are copies
+    Column("inbox_id", BigInteger),
+    Column("ordinal", Integer, nullable=False),
+    UniqueConstraint("inbox_id", "ordinal"),
+)
+Index("ledger_entry_by_subject", ledger_entry.c.subject, ledger_entry.c.position)
+
+ledger_node = Table(
+    "ledger_node",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+ledger_checkpoint = Table(
+    "ledger_checkpoint",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    Column("signed_at_ms", BigInteger, nullable=False),
+)
+
+subject = Table(
+    "subject",
+    metadata,
+    Column("handle", LargeBinary, primary_key=True),
+    Column("data_key", LargeBinary, nullable=False),  # wrapped by the key-encryption key
+    Column("language", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+subject_address = Table(
+    "subject_address",
+    metadata,
+    Column("narrow", LargeBinary, primary_key=True),
+    Column("wide", LargeBinary, nullable=False),
+    Column("subject", LargeBinary, ForeignKey("subject.handle"), nullable=False),
+)
+Index("subject_address_by_wide", subject_address.c.wide)
+Index("subject_address_by_subject", subject_address.c.subject)
+
+vault = Table(
+    "vault",
+    metadata,
+    Column("position", BigInteger, ForeignKey("ledger_entry.position"), primary_key=True, autoincrement=False),
+    Column("subject", LargeBinary, ForeignKey("subject.handle"), nullable=False),
+    Column("box", LargeBinary, nullable=False),
+)
+Index("vault_by_subject", vault.c.subject)
+
+consent_state = Table(
+    "consent_state",
+    metadata,
+    Column("subject", LargeBinary, primary_key=True),
+    Column("purpose", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("effective_at_ms", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+)
+
+suppression = Table(
+    "suppression",
+    metadata,
+    Column("tag", LargeBinary, primary_key=True),  # HMAC(suppression key, wide address)
+    Column("purpose", Text, primary_key=True),
+    Column("effective_at_ms", BigInteger, nullable=False),
+)
+
+link = Table(
+    "link",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),  # random; what a token carries
+    Column("kind", Text, nullable=False),  # withdraw | confirm
+    Column("subject", LargeBinary, ForeignKey("subject.handle"), nullable=False),
+    Column("purposes", Text, nullable=False),
+    Column("status", Text, nullable=False),  # open | used | closed
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("request_ids", Text, nullable=False),  # entries that a confirmation answers, hex, comma-separated
+)
+Index("link_by_subject", link.c.subject)
+
+relay = Table(
+    "relay",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),  # random; the reference that a processor may see
+    Column("sequence", BigInteger, nullable=False),  # order of creation: position of the cause
+    Column("subject", LargeBinary, nullable=False),
+    Column("processor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("purposes", Text, nullable=False),
+    Column("cause", LargeBinary, nullable=False),  # id of the entry that asked for it
+    Column("urgent", Integer, nullable=False),
+    Column("status", Text, nullable=False),  # pending | confirmed | superseded | parked
+    Column("outcome", Text),
+    Column("reason", Text),
+    Column("attempts", Integer, nullable=False, default=0),  # also the fence of a claim
+    Column("epoch", Integer, nullable=False, default=1),  # part of the idempotency key
+    Column("claimed_until_ms", BigInteger, nullable=False, default=0),
+    Column("next_attempt_at_ms", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("box", LargeBinary),  # the address of somebody who has no vault; wiped when the relay ends
+    UniqueConstraint("cause", "processor", "action", "subject"),
+)
+Index("relay_by_due", relay.c.status, relay.c.urgent, relay.c.next_attempt_at_ms)
+Index("relay_by_subject", relay.c.subject, relay.c.processor)
+
+heartbeat = Table(
+    "heartbeat",
+    metadata,
+    Column("process", Text, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+)

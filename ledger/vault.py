@@ -1,0 +1,95 @@
+"""The vault: subjects, their wrapped data keys, their addresses as tags, and their sealed payloads."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from ledger.errors import NotFoundError
+from ledger.identity import AddressTags
+from ledger.keyring import KEY_SIZE_BYTES, Key
+from ledger.sealing import SALT_SIZE_BYTES, commitment, seal, seal_versioned, unseal, unseal_versioned
+from ledger.tables import ledger_entry, subject, subject_address, vault
+
+HANDLE_SIZE_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A data subject: a random handle, and the key that opens this person's boxes."""
+
+    handle: bytes
+    data_key: bytes
+    language: str
+
+    def __repr__(self) -> str:
+        return "Subject(redacted)"
+
+
+def new_handle() -> bytes:
+    return secrets.token_bytes(HANDLE_SIZE_BYTES)
+
+
+def create_subject(connection: Connection, kek: Key, tags: AddressTags, language: str, now_ms: int) -> Subject:
+    created = Subject(new_handle(), secrets.token_bytes(KEY_SIZE_BYTES), language)
+    wrapped = seal_versioned(kek, created.data_key, created.handle)
+    connection.execute(
+        insert(subject).values(handle=created.handle, data_key=wrapped, language=language, created_at_ms=now_ms)
+    )
+    connection.execute(insert(subject_address).values(narrow=tags.narrow, wide=tags.wide, subject=created.handle))
+    return created
+
+
+def load_subject(connection: Connection, kek: Key, handle: bytes) -> Subject:
+    row = connection.execute(select(subject).where(subject.c.handle == handle)).one_or_none()
+    if row is None:
+        raise NotFoundError("subject_not_found")
+    return Subject(handle, unseal_versioned(kek, row.data_key, handle), row.language)
+
+
+def find_by_narrow(connection: Connection, narrow: bytes) -> bytes | None:
+    found = connection.execute(select(subject_address.c.subject).where(subject_address.c.narrow == narrow))
+    return found.scalar_one_or_none()
+
+
+def find_by_wide(connection: Connection, wide: bytes) -> list[bytes]:
+    found = connection.execute(select(subject_address.c.subject).where(subject_address.c.wide == wide).distinct())
+    return sorted(found.scalars())
+
+
+def wide_tags(connection: Connection, handle: bytes) -> list[bytes]:
+    found = connection.execute(select(subject_address.c.wide).where(subject_address.c.subject == handle))
+    return list(found.scalars())
+
+
+def seal_payload(person: Subject, entry_id: str, payload: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """(commitment for the leaf, box for the vault). The box holds salt || payload, bound to the entry's id."""
+    text = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    salt = secrets.token_bytes(SALT_SIZE_BYTES)
+    return commitment(salt, text), seal(person.data_key, salt + text, bytes.fromhex(entry_id))
+
+
+def open_payload(person: Subject, entry_id: bytes, box: bytes) -> tuple[bytes, bytes]:
+    """(salt, payload bytes) of one box."""
+    opened = unseal(person.data_key, box, entry_id)
+    return opened[:SALT_SIZE_BYTES], opened[SALT_SIZE_BYTES:]
+
+
+def open_payloads(connection: Connection, person: Subject) -> list[dict[str, Any]]:
+    """Everything sealed about a person, oldest first."""
+    rows = connection.execute(
+        select(ledger_entry.c.id, vault.c.box)
+        .join(ledger_entry, ledger_entry.c.position == vault.c.position)
+        .where(vault.c.subject == person.handle)
+        .order_by(vault.c.position)
+    )
+    return [json.loads(open_payload(person, row.id, row.box)[1]) for row in rows]
+
+
+def emails(connection: Connection, person: Subject) -> tuple[str, ...]:
+    """Every spelling of every address of a person, oldest first."""
+    found = [payload["email"] for payload in open_payloads(connection, person) if payload.get("email")]
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,1 @@
+"""The words: every shape that crosses a boundary. Imports no other room."""

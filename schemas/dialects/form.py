@@ -1,0 +1,101 @@
+"""A form's submission, understood: who, which purposes, yes or no, and nothing else of what was sent."""
+
+from collections.abc import Mapping
+
+from schemas.address import AddressRefused, parse_address
+from schemas.dialects import ALWAYS_SENT, DIALECTS, OMITTED
+from schemas.message import PROFILE_VALUE_SIZE_MAX, Decision, Dropped, Message, MessageType
+from schemas.minimise import find_forbidden, forbidden_field_name, minimise
+from schemas.policy import ConsentField, Form
+from schemas.refusal import NotUnderstood
+
+ENTRY_ID_SIZE_MAX = 100
+
+
+def understand_form(document: object, form: Form, sent_at_ms: int | None) -> Message:
+    """The message of a submission. Raises NotUnderstood, and the delivery is parked.
+
+    `sent_at_ms`: the time of a signature, where there is one; a form's own time field wins over it.
+    """
+    fields = texts(document)
+    kept, dropped = _profile(fields, form)
+    common = {
+        "source": f"form:{form.key}",
+        "email": _email(kept),
+        "sent_at_ms": _sent_at_ms(fields, form, sent_at_ms),
+        "language": form.language,
+        "dropped": dropped,
+    }
+    if form.intent == "withdrawal":
+        return Message(type=MessageType.WITHDRAWAL, purposes=form.purposes, **common)  # type: ignore[arg-type]
+    profile = {name: value for name, value in kept.items() if name != "email" and value}
+    decisions = tuple(
+        Decision(purpose, state, form.notice)
+        for consent in form.consent
+        if (state := _decision(fields, consent, DIALECTS[form.dialect].unticked)) is not None
+        for purpose in consent.purposes
+    )
+    return Message(type=MessageType.SIGN_UP, profile=profile, decisions=decisions, **common)  # type: ignore[arg-type]
+
+
+def entry_id(document: object, form: Form) -> str | None:
+    """The sender's own id of the submission, where the form has one. Raises NotUnderstood when it is missing."""
+    if form.entry_id is None:
+        return None
+    value = texts(document).get(form.entry_id, "")
+    if not value or len(value) > ENTRY_ID_SIZE_MAX or not value.isprintable():
+        raise NotUnderstood("entry_id_missing")
+    return value
+
+
+def texts(document: object) -> dict[str, str]:
+    """Every field as text. A list of one is that one (a PHP checkbox); longer lists and objects are not read."""
+    if not isinstance(document, Mapping):
+        raise NotUnderstood("not_an_object")
+    found = {}
+    for key, value in document.items():
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, bool):
+            found[key] = "true" if value else "false"
+        elif isinstance(value, str | int):
+            found[key] = str(value)
+        elif value is None or value == []:
+            found[key] = ""
+    return found
+
+
+def _profile(fields: Mapping[str, str], form: Form) -> tuple[dict[str, str], tuple[Dropped, ...]]:
+    """Our closed list of fields, minimised; of everything else only what was forbidden is noted, as `other`."""
+    wanted = {ours: fields[theirs].strip() for ours, theirs in form.fields.items() if theirs in fields}
+    kept, removed = minimise({ours: value[:PROFILE_VALUE_SIZE_MAX] for ours, value in wanted.items()})
+    dropped = [Dropped(one.field, one.rule) for one in removed]
+    for key in sorted(set(fields) - set(form.fields.values())):
+        rule = (fields[key] and forbidden_field_name(key)) or find_forbidden(fields[key])
+        if rule:
+            dropped.append(Dropped("other", rule))
+    return kept, tuple(dropped)
+
+
+def _email(kept: Mapping[str, str]) -> str:
+    if not kept.get("email"):
+        raise NotUnderstood("email_missing")
+    try:
+        return parse_address(kept["email"]).verbatim
+    except AddressRefused as refused:
+        raise NotUnderstood(refused.reason) from None
+
+
+def _sent_at_ms(fields: Mapping[str, str], form: Form, signed_at_ms: int | None) -> int | None:
+    if form.time_field is None:
+        return signed_at_ms
+    return DIALECTS[form.dialect].parse_time(fields.get(form.time_field, ""))
+
+
+def _decision(fields: Mapping[str, str], consent: ConsentField, unticked: str) -> str | None:
+    """Yes is one of the exact accepted values. Absent: see decision 0001, "Unticked"."""
+    if consent.field in fields:
+        return "given" if fields[consent.field] in consent.accepted else "refused"
+    if unticked == ALWAYS_SENT:
+        raise NotUnderstood("consent_field_missing")
+    return "refused" if unticked == OMITTED else None

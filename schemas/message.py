@@ -1,0 +1,131 @@
+"""The message: what a delivery means once it is verified, understood and minimised. This is what the inbox seals."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, post_load, validate
+
+from schemas.entry import FIELDS, HEX16, IDENTIFIER
+
+PROFILE_VALUE_SIZE_MAX = 200  # characters; the longest name or company that we keep
+LANGUAGES = ("nb", "en")
+
+
+class MessageType(StrEnum):
+    """What was said."""
+
+    SIGN_UP = "sign_up"
+    WITHDRAWAL = "withdrawal"
+    LINK_WITHDRAWAL = "link_withdrawal"
+    CONFIRMATION = "confirmation"
+    PURCHASE = "purchase"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One purpose and what the person said to it: `given` or `refused`."""
+
+    purpose: str
+    state: str
+    notice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A value removed at the door: rule and field class (one of our names, or `other`)."""
+
+    field: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`profile`: first_name, last_name, company. `sent_at_ms`: only where the sender's time can be trusted."""
+
+    type: MessageType
+    source: str
+    email: str | None = None
+    profile: Mapping[str, str] | None = None
+    decisions: tuple[Decision, ...] = ()
+    purposes: tuple[str, ...] = ()
+    link_id: str | None = None
+    method: str = "form"
+    sent_at_ms: int | None = None
+    language: str = "nb"
+    dropped: tuple[Dropped, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Message({self.type.value}, redacted)"
+
+
+class DecisionSchema(Schema):
+    purpose = fields.String(required=True, validate=IDENTIFIER)
+    state = fields.String(required=True, validate=validate.OneOf(["given", "refused"]))
+    notice = fields.String(load_default=None, allow_none=True, validate=IDENTIFIER)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: object) -> Decision:
+        return Decision(**data)
+
+
+class DroppedSchema(Schema):
+    field = fields.String(required=True, validate=validate.OneOf(FIELDS))
+    rule = fields.String(required=True, validate=IDENTIFIER)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: object) -> Dropped:
+        return Dropped(**data)
+
+
+class MessageSchema(Schema):
+    """Strict on both sides: what we write we can read, and nothing else fits."""
+
+    type = fields.Enum(MessageType, by_value=True, required=True)
+    source = fields.String(required=True, validate=IDENTIFIER)
+    email = fields.String(allow_none=True)
+    profile = fields.Dict(
+        keys=fields.String(validate=validate.OneOf(["first_name", "last_name", "company"])),
+        values=fields.String(validate=validate.Length(max=PROFILE_VALUE_SIZE_MAX)),
+        allow_none=True,
+    )
+    decisions = fields.List(fields.Nested(DecisionSchema))
+    purposes = fields.List(fields.String(validate=IDENTIFIER))
+    link_id = fields.String(allow_none=True, validate=HEX16)
+    method = fields.String(validate=IDENTIFIER)
+    sent_at_ms = fields.Integer(allow_none=True, strict=True)
+    language = fields.String(validate=validate.OneOf(LANGUAGES))
+    dropped = fields.List(fields.Nested(DroppedSchema))
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: object) -> Message:
+        for name in ("decisions", "purposes", "dropped"):
+            data[name] = tuple(data.get(name, ()))
+        return Message(**data)
+
+
+_MESSAGE = MessageSchema()
+
+
+def format_message(message: Message) -> bytes:
+    return json.dumps(asdict(message), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def parse_message(data: bytes) -> Message:
+    """The inverse of format_message; ValidationError when it is none of ours."""
+    try:
+        document = json.loads(data)
+    except ValueError:
+        raise ValidationError("not a message") from None
+    loaded: Message = _MESSAGE.load(document)
+    return loaded
+
+
+def comparable(message: Message) -> bytes:
+    """The bytes that say whether two deliveries are the same: everything but when this attempt was sent."""
+    document = asdict(message)
+    del document["sent_at_ms"]
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

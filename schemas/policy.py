@@ -1,0 +1,250 @@
+"""The privacy policy as data: policy.toml, loaded once, whole or not at all, and never changed afterwards."""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from schemas.policy_schema import Document, check_document
+
+Made = TypeVar("Made")
+SECRET_HEADER = "X-Gdpr-Token"  # noqa: S105 - the name of the header, not its value
+
+
+class PolicyError(Exception):
+    """policy.toml cannot be used. `errors` holds every (path, message); the text lists them one per line."""
+
+    reason = "policy_invalid"
+
+    def __init__(self, errors: tuple[tuple[str, str], ...]) -> None:
+        super().__init__("\n".join(f"{path}: {message}" for path, message in errors))
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words shown to people: Norwegian bokmål and English."""
+
+    nb: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    name: str
+    country: str  # ISO 3166-1 alpha-2
+    postal_address: str | None
+    contact_url: str
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    name: str
+    url: str
+    dpv: str
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    key: str
+    name: Text
+    description: Text
+    dpv: str
+    legal_basis: str
+    double_opt_in: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalDataField:
+    key: str
+    name: Text
+    dpv: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """What a processor still holds after an erasure: at most `days`, or None where none is published."""
+
+    what: Text
+    days: int | None
+    source: str
+    formula: str
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    key: str
+    name: str
+    role: str
+    region: str
+    holds: tuple[str, ...]
+    dpa_url: str | None
+    actions: tuple[str, ...]
+    residual: tuple[Residual, ...]
+    groups: Mapping[str, str]  # purpose -> Google group
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A version of the privacy text; without a confirmed hash the notice of a consent is `unknown`."""
+
+    key: str
+    published_at: str  # YYYY-MM-DD
+    url: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentField:
+    """A sender's field that says yes with exactly one of `accepted`; every other value is no."""
+
+    field: str
+    accepted: tuple[str, ...]
+    purposes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    key: str
+    dialect: str
+    intent: str
+    purposes: tuple[str, ...]
+    fields: Mapping[str, str]  # personal data field -> sender's key
+    consent: tuple[ConsentField, ...]
+    entry_id: str | None
+    time_field: str | None
+    notice: str | None
+    secret_header: str
+    sites: tuple[str, ...]  # empty: any
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class StripeConsent:
+    kind: str
+    key: str
+    accepted: tuple[str, ...]
+    purposes: tuple[str, ...]
+    notice: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StripeSource:
+    consent: tuple[StripeConsent, ...]
+    metadata_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    unconfirmed_request_days: int = 7
+    parked_days: int = 30
+    proof_years: int = 3
+    bookkeeping_years: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    rights_request_months: int = 1
+    withdrawal_relay_hours: int = 48
+    manual_task_days: int = 7
+    breach_hours: int = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    version: str
+    controller: Controller
+    authority: Authority
+    purposes: Mapping[str, Purpose]
+    personal_data: Mapping[str, PersonalDataField]
+    processors: Mapping[str, Processor]
+    notices: Mapping[str, Notice]
+    forms: Mapping[str, Form]
+    stripe: StripeSource
+    role_mailboxes: frozenset[str]
+    retention: Retention
+    deadlines: Deadlines
+
+
+def load_policy(path: Path) -> Policy:
+    """Read, check and freeze a policy file (TOML 1.0, UTF-8); raises PolicyError with every finding."""
+    try:
+        # utf-8-sig: Windows' Notepad may put a byte order mark first, which TOML does not know.
+        document = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError:
+        raise PolicyError((("file", "cannot be read"),)) from None
+    except UnicodeDecodeError:
+        raise PolicyError((("file", "is not UTF-8 text"),)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError((("file", f"is not TOML: {error}"),)) from None
+    found, errors = check_document(document)
+    if errors:
+        raise PolicyError(errors)
+    return _policy(found)
+
+
+def _policy(found: Document) -> Policy:
+    stripe = found.get("stripe", {"consent": [], "metadata_keys": []})
+    return Policy(
+        version=found["version"],
+        controller=Controller(**found["controller"]),
+        authority=Authority(**found["authority"]),
+        purposes=_keyed(Purpose, found["purposes"]),
+        personal_data=_keyed(PersonalDataField, found["personal_data"]),
+        processors=_keyed(_processor, found["processors"]),
+        notices=_keyed(Notice, found["notices"]),
+        forms=_keyed(partial(_form, tuple(found["purposes"])), found["forms"]),
+        stripe=StripeSource(
+            consent=tuple(StripeConsent(**_frozen(grant)) for grant in stripe["consent"]),
+            metadata_keys=tuple(stripe["metadata_keys"]),
+        ),
+        role_mailboxes=frozenset(found["role_mailboxes"]),
+        retention=Retention(**_written(found.get("retention", {}))),
+        deadlines=Deadlines(**_written(found.get("deadlines", {}))),
+    )
+
+
+def _keyed(make: Callable[..., Made], table: Document) -> Mapping[str, Made]:
+    return MappingProxyType({key: make(key=key, **_frozen(members)) for key, members in table.items()})
+
+
+def _frozen(members: Document) -> Document:
+    """Lists become tuples, words in two languages a Text, and a date YYYY-MM-DD."""
+    frozen = dict(members)
+    for name, value in members.items():
+        if isinstance(value, list):
+            frozen[name] = tuple(value)
+        elif isinstance(value, dict) and name in ("name", "description", "what"):
+            frozen[name] = Text(**value)
+        elif isinstance(value, date):
+            frozen[name] = f"{value:%Y-%m-%d}"
+    return frozen
+
+
+def _written(members: Document) -> Document:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _processor(**members: Any) -> Processor:
+    residual = tuple(Residual(**_frozen(item)) for item in members["residual"])
+    return Processor(**members | {"residual": residual, "groups": MappingProxyType(members.get("groups", {}))})
+
+
+def _form(every_purpose: tuple[str, ...], **members: Any) -> Form:
+    """Fills in what may be left out: a withdrawal covers every purpose, a consent what its fields cover."""
+    consent = tuple(ConsentField(**_frozen(grant)) for grant in members["consent"])
+    covered = {purpose for grant in consent for purpose in grant.purposes} or set(every_purpose)
+    filled = {
+        "consent": consent,
+        "purposes": members["purposes"] or tuple(key for key in every_purpose if key in covered),
+        "fields": MappingProxyType(_written(members["fields"])),
+        "secret_header": members["secret_header"] or SECRET_HEADER,
+        "language": members["language"] or "nb",
+    }
+    return Form(**members | filled)

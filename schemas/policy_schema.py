@@ -1,0 +1,250 @@
+"""What policy.toml may say: the marshmallow schemas, the rules between sections, each error with its path."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, missing, validate
+
+Finding = tuple[str, str]  # (path, what is wrong there)
+Document = dict[str, Any]
+Members = dict[str, fields.Field[Any]]
+Messages = dict[str, str | list[Any] | dict[Any, Any]]
+
+PERSONAL_DATA = ("email", "first_name", "last_name", "company")
+PROFILING = "profiling"
+# Where a dialect sends an unambiguous time (plugins mostly send localised text). None: in a field of its choice.
+TIME_FIELDS = {"generic": None, "gravity_forms": ("date_created",), "contact_form_7": ()}
+
+_TEXT: Messages = {"required": "missing", "invalid": "must be text in quotes"}
+_TABLE: Messages = {"required": "missing", "type": "must be a table", "invalid": "must be a table"}
+_LINE = ("must be 1 to 500 characters on one line, with no space at the ends", r"\S(.{0,498}\S)?")
+_KEY = ("must be 1 to 60 of a-z, 0-9 and -", r"[a-z0-9-]{1,60}")
+_URL = ("must be an address that begins with https://", r"https://[^\s/@]+(/\S*)?")
+_MAILBOX = ("must be an e-mail address", r"[^\s@]{1,64}@[^\s@]+\.[^\s@.]+")
+_HOST = ("must be a host such as www.example.no", r"[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?")
+_TERM = ("must be a vocabulary term such as dpv:Marketing", r"[a-z-]+:[A-Za-z0-9-]+")
+# What form plugins send for an unticked box, and plain ways of saying no: none of them can be a yes.
+_YES = ("must not be empty or a way of saying no", r"(?!(?i:0|false|no|nei|off|not checked)\Z)\S(.{0,498}\S)?")
+
+
+def _line(says: str = _LINE[0], pattern: str = _LINE[1], *, required: bool = True) -> fields.String:
+    """One line of text; `says` is the error when the whole of it does not match `pattern`."""
+    check = validate.Regexp(rf"\A(?:{pattern})\Z", error=says)
+    default = missing if required else None
+    return fields.String(required=required, load_default=default, validate=check, error_messages=_TEXT)
+
+
+def _one_of(*choices: str, required: bool = True) -> fields.String:
+    return _line("must be one of: " + ", ".join(choices), "|".join(map(re.escape, choices)), required=required)
+
+
+def _count() -> fields.Integer:
+    says = "must be a whole number from 1 to 9999"
+    check = validate.Range(1, 9999, error=says)
+    return fields.Integer(strict=True, load_default=None, validate=check, error_messages={"invalid": says})
+
+
+def _no_repeats(values: Sequence[object]) -> None:
+    if any(value in values[:position] for position, value in enumerate(values)):
+        raise ValidationError("repeats a value")
+
+
+def _list(of: fields.Field[Any], *, least: int = 0) -> fields.List[Any]:
+    """A list without repeats. With `least` 0 it may be left out, and is then empty."""
+    checks: list[Callable[[Any], Any]] = [
+        validate.Length(least, 100, error=f"must have {least} to 100 values"),
+        _no_repeats,
+    ]
+    messages: Messages = {"required": "missing", "invalid": "must be a list"}
+    default = missing if least else list
+    return fields.List(of, required=least > 0, load_default=default, validate=checks, error_messages=messages)
+
+
+class _Switch(fields.Boolean):
+    """true or false, and nothing that merely looks like it (marshmallow would take 1 and "yes")."""
+
+    default_error_messages = _TEXT
+
+    def _deserialize(self, value: Any, *arguments: Any, **keywords: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("must be true or false")
+        return value
+
+
+class _Keyed(fields.Dict):
+    """A table whose keys the writer chooses; marshmallow's `key` and `value` levels leave the error paths."""
+
+    def _deserialize(self, *arguments: Any, **keywords: Any) -> Any:
+        try:
+            return super()._deserialize(*arguments, **keywords)  # type: ignore[no-untyped-call]
+        except ValidationError as error:
+            if not isinstance(error.messages, dict):
+                raise
+            found = {key: list(levels.values()) for key, levels in error.messages.items()}
+            raise ValidationError(found, valid_data=error.valid_data) from None
+
+
+class _Strict(Schema):
+    error_messages = {"unknown": "unknown key", "type": "must be a table"}
+
+
+def _table(members: Members, *, required: bool = True) -> fields.Nested:
+    return fields.Nested(_Strict.from_dict(members), required=required, error_messages=_TABLE)
+
+
+def _keyed(values: fields.Field[Any]) -> _Keyed:
+    return _Keyed(_line(*_KEY), values, required=True, error_messages=_TABLE)
+
+
+def _words() -> fields.Nested:
+    return _table({"nb": _line(), "en": _line()})
+
+
+_CONTROLLER: Members = {
+    "name": _line(),
+    "country": _line("must be two capital letters (ISO 3166-1)", "[A-Z]{2}"),
+    "postal_address": _line(required=False),
+    "contact_url": _line(*_URL),
+    "email": _line(*_MAILBOX, required=False),
+}
+_PURPOSE: Members = {
+    "name": _words(),
+    "description": _words(),
+    "dpv": _line(*_TERM),
+    "legal_basis": _line(*_TERM),
+    "double_opt_in": _Switch(required=True),
+}
+_DATA_FIELD: Members = {"name": _words(), "dpv": _line(*_TERM), "required": _Switch(required=True)}
+_RESIDUAL: Members = {"what": _words(), "days": _count(), "source": _line(*_URL), "formula": _line()}
+_PROCESSOR: Members = {
+    "name": _line(),
+    "role": _line(),
+    "region": _line(),
+    "holds": _list(_one_of(*PERSONAL_DATA)),
+    "dpa_url": _line(*_URL, required=False),
+    "actions": _list(_one_of("withdraw")),
+    "residual": _list(_table(_RESIDUAL)),
+}
+_NOTICE: Members = {
+    "published_at": fields.Date(required=True, error_messages=_TEXT | {"invalid": "must be a date such as 2026-11-23"}),
+    "url": _line(*_URL),
+    "sha256": _line("must be 64 of 0-9 and a-f", "[0-9a-f]{64}", required=False),
+}
+_GRANT: Members = {"accepted": _list(_line(*_YES), least=1), "purposes": _list(_line(*_KEY), least=1)}
+_FORM: Members = {
+    "dialect": _one_of(*TIME_FIELDS),
+    "intent": _one_of("consent", "withdrawal"),
+    "purposes": _list(_line(*_KEY)),
+    "fields": _table({key: _line(required=key == "email") for key in PERSONAL_DATA}),
+    "consent": _list(_table({"field": _line()} | _GRANT)),
+    "entry_id": _line(required=False),
+    "time_field": _line(required=False),
+    "notice": _line(*_KEY, required=False),
+    "secret_header": _line("must be the name of a header", "[A-Za-z][A-Za-z0-9-]{0,59}", required=False),
+    "sites": _list(_line(*_HOST)),
+    "language": _one_of("nb", "en", required=False),
+}
+_STRIPE_CONSENT: Members = {"kind": _one_of("custom_field", "metadata"), "key": _line(), "notice": _FORM["notice"]}
+_STRIPE: Members = {"consent": _list(_table(_STRIPE_CONSENT | _GRANT)), "metadata_keys": _list(_line())}
+_RETENTION = ("unconfirmed_request_days", "parked_days", "proof_years", "bookkeeping_years")
+_DEADLINES = ("rights_request_months", "withdrawal_relay_hours", "manual_task_days", "breach_hours")
+_POLICY: Members = {
+    "version": _line(),
+    "controller": _table(_CONTROLLER),
+    "authority": _table({"name": _line(), "url": _line(*_URL), "dpv": _line(*_TERM)}),
+    "purposes": _keyed(_table(_PURPOSE)),
+    "personal_data": _table({key: _table(_DATA_FIELD, required=key == "email") for key in PERSONAL_DATA}),
+    "processors": _table(
+        {
+            "wordpress": _table(_PROCESSOR, required=False),
+            "stripe": _table(_PROCESSOR, required=False),
+            "google": _table(_PROCESSOR | {"groups": _keyed(_line(*_MAILBOX))}, required=False),
+        }
+    ),
+    "notices": _keyed(_table(_NOTICE)),
+    "forms": _keyed(_table(_FORM)),
+    "stripe": _table(_STRIPE, required=False),
+    "role_mailboxes": _list(_line("must be what stands before @, in lower case", "[a-z0-9._+-]{1,64}")),
+    "retention": _table({key: _count() for key in _RETENTION}, required=False),
+    "deadlines": _table({key: _count() for key in _DEADLINES}, required=False),
+}
+
+
+def check_document(document: Mapping[str, Any]) -> tuple[Document, tuple[Finding, ...]]:
+    """The typed document and every finding, sorted by path; the document is whole only without findings."""
+    messages: Any = {}
+    try:
+        found = _Strict.from_dict(_POLICY)().load(document)
+    except ValidationError as error:
+        found, messages = error.valid_data or {}, error.messages
+    return found, tuple(sorted({*_flatten(messages), *_policy_findings(found)}))
+
+
+def _flatten(messages: Any, path: tuple[str, ...] = ()) -> Iterator[Finding]:
+    """marshmallow's nested messages as (path, message); a list may hold texts and, from `_Keyed`, more levels."""
+    if isinstance(messages, str):
+        yield ".".join(path), messages
+        return
+    levels = messages.items() if isinstance(messages, Mapping) else (("_schema", inner) for inner in messages)
+    for key, inner in levels:
+        yield from _flatten(inner, path if key == "_schema" else (*path, str(key)))
+
+
+def _policy_findings(found: Document) -> Iterator[Finding]:
+    """What the sections say against each other; silent about a part whose shape is already wrong."""
+    if found.get("personal_data", {}).get("email", {}).get("required") is False:
+        yield "personal_data.email.required", "must be true, for the address tells who it is"
+    groups = found.get("processors", {}).get("google", {}).get("groups", {})
+    yield from _not_in("purposes", groups, found, "processors.google.groups")
+    if len({address.casefold() for address in groups.values()}) < len(groups):
+        # Leaving a shared group would withdraw the other purpose too.
+        yield "processors.google.groups", "two purposes share a group"
+    for key, form in found.get("forms", {}).items():
+        yield from _form_findings(f"forms.{key}", form, found)
+    stripe = found.get("stripe", {})
+    yield from _grant_findings("stripe.consent", stripe.get("consent", []), found)
+    for position, grant in enumerate(stripe.get("consent", [])):
+        yield from _not_in("notices", [grant.get("notice")], found, f"stripe.consent.{position}.notice")
+        if grant.get("kind") == "metadata" and grant.get("key") not in stripe.get("metadata_keys", [grant.get("key")]):
+            yield f"stripe.consent.{position}.key", "is not one of stripe.metadata_keys, so it would be dropped"
+
+
+def _not_in(section: str, names: Iterable[str | None], found: Document, path: str) -> Iterator[Finding]:
+    if section in found and not {*names} - {None} <= {*found[section]}:
+        yield path, f"names something that is not in [{section}]"
+
+
+def _form_findings(path: str, form: Document, found: Document) -> Iterator[Finding]:
+    grants, purposes = form.get("consent"), form.get("purposes", [])
+    covered = {purpose for grant in grants or [] for purpose in grant.get("purposes", purposes)}
+    if form.get("intent") == "consent" and grants == []:
+        yield f"{path}.consent", "missing"
+    if form.get("intent") == "consent" and grants and purposes and {*purposes} != covered:
+        yield f"{path}.purposes", "must be what the consent fields cover, or be left out"
+    if form.get("intent") == "withdrawal" and grants:
+        yield f"{path}.consent", "a withdrawal form has no consent fields"
+    times = TIME_FIELDS.get(form.get("dialect", ""))
+    if form.get("time_field") and times is not None and form["time_field"] not in times:
+        yield f"{path}.time_field", "is not a time in UTC in this dialect"
+    if form.get("dialect") == "generic" and form.get("secret_header"):
+        yield f"{path}.secret_header", "a generic form is signed and has no secret header"
+    yield from _not_in("purposes", purposes, found, f"{path}.purposes")
+    yield from _not_in("notices", [form.get("notice")], found, f"{path}.notice")
+    sent = [key for key, sender_key in form.get("fields", {}).items() if sender_key]
+    yield from _not_in("personal_data", sent, found, f"{path}.fields")
+    yield from _grant_findings(f"{path}.consent", grants or [], found)
+
+
+def _grant_findings(path: str, grants: list[Document], found: Document) -> Iterator[Finding]:
+    """Consent fields of a form or of Stripe: what each covers, and that no single answer covers too much."""
+    for position, grant in enumerate(grants):
+        here, purposes = f"{path}.{position}", grant.get("purposes", [])
+        yield from _not_in("purposes", purposes, found, f"{here}.purposes")
+        # Consent is asked for each purpose separately (EDPB guidelines 05/2020, 3.1.3).
+        if PROFILING in purposes and len(purposes) > 1:
+            yield f"{here}.purposes", "profiling needs a consent field of its own"
+        for earlier in grants[:position]:
+            same = all(grant.get(name) == earlier.get(name) for name in ("field", "kind", "key"))
+            if same and {*grant.get("accepted", [])} & {*earlier.get("accepted", [])}:
+                yield f"{here}.accepted", "repeats a value of an earlier consent field with the same name"

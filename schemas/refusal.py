@@ -1,0 +1,46 @@
+"""The one shape of a refusal: a status for each cause, a stable reason, and never an echo of the input."""
+
+from dataclasses import dataclass
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is an answer, not a failure
+    """The door says no. `status` is the HTTP status; `reason` is stable and safe to show."""
+
+    def __init__(self, status: int, reason: str, retry_after_s: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+
+
+class NotUnderstood(Exception):  # noqa: N818
+    """Authenticated and well formed, but not what this sender's form should say: to be parked, not refused."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+# What a sender's developer reads beside the status; the reason says which case it was.
+MESSAGES = {
+    400: "The body cannot be read.",
+    401: "The sender could not be verified.",
+    404: "There is nothing here.",
+    405: "This address does not take that method.",
+    413: "The body is too large.",
+    415: "This content type or encoding is not accepted.",
+    500: "Something went wrong on our side.",
+    503: "The service cannot store anything now. Try again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """{"error": {"status", "reason", "message"}} - the same on every route."""
+
+    status: int
+    reason: str
+
+    def document(self) -> dict[str, object]:
+        message = MESSAGES.get(self.status, "The request was refused.")
+        return {"error": {"status": self.status, "reason": self.reason, "message": message}}

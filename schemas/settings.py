@@ -1,0 +1,191 @@
+"""Settings: every environment variable the service reads, in one table, read once and strictly.
+
+Secrets come from the environment or from a file named by `<NAME>_FILE` (environs' FileAwareEnv).
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+from environs import EnvError, FileAwareEnv
+from marshmallow.validate import OneOf
+
+# sun_path of a unix socket holds 108 bytes on Linux and 104 on macOS (unix(7)); leave room for the NUL.
+SOCKET_PATH_SIZE_MAX_BYTES = 100
+FORM_SECRETS_PREFIX = "FORM_SECRETS_"
+STRIPE_MODES = ("live", "test", "any")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class SettingsError(Exception):
+    """A setting is missing or has a value that cannot be used; names it, never shows its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One row of the configuration table (README and docs/reference/settings.md are made from it)."""
+
+    name: str
+    default: str
+    description: str
+    secret: bool = False
+
+
+OPTIONS = (
+    Option("DATA_DIR", "var", "Folder for the embedded database, queue, keys and mail spool."),
+    Option("DATABASE_URL", "SQLite in DATA_DIR", "`postgresql://…` for PostgreSQL.", secret=True),
+    Option("REDIS_URL", "embedded Valkey in DATA_DIR", "Redis 6.2+ or Valkey; `noeviction`.", secret=True),
+    Option("PORT", "8000", "Port that the web process listens on."),
+    Option("PUBLIC_URL", "http://127.0.0.1:PORT", "Address of this service as people reach it, in mailed links."),
+    Option("WEB_CONCURRENCY", "1", "Web processes. Keep 1 with SQLite."),
+    Option("WEB_THREADS", "8", "Threads of each web process."),
+    Option("POLICY_FILE", "policy.toml", "The privacy policy as data."),
+    Option("KEYS_DIR", "DATA_DIR/keys", "Folder of key files, each 0400; see docs/guides/keys.md."),
+    Option("KEYRING", "", "All keys as one JSON text, where there is no disk for KEYS_DIR.", secret=True),
+    Option("FORM_SECRETS_<FORM>", "", "Secrets of one form, newest first; two may be live.", secret=True),
+    Option("STRIPE_WEBHOOK_SECRETS", "", "Signing secrets of the Stripe endpoint, comma-separated.", secret=True),
+    Option("STRIPE_MODE", "live", "Which Stripe events count: `live`, `test` or `any`."),
+    Option("STRIPE_API_KEY", "", "Restricted key for relays to Stripe.", secret=True),
+    Option("STRIPE_API_BASE", "https://api.stripe.com", "Stripe's API."),
+    Option("WORDPRESS_URL", "", "Address of the WordPress site with the companion plugin."),
+    Option("WORDPRESS_SECRET", "", "Secret shared with the companion plugin (`whsec_…`).", secret=True),
+    Option("GOOGLE_CREDENTIALS", "", "Service account key as JSON text.", secret=True),
+    Option("GOOGLE_SUBJECT", "", "Workspace user that the service account acts as."),
+    Option("GOOGLE_API_BASE", "https://admin.googleapis.com", "Google's Directory API."),
+    Option("MAIL_FROM", "samtykke@example.org", "Sender of confirmation and receipt mails."),
+    Option("MAIL_SPOOL_DIR", "DATA_DIR/mail", "Folder where mails are written as .eml files."),
+    Option("UNSAFE_ALLOW_LOOPBACK", "false", "Relays may call http on this machine. Development only."),
+    Option("LOG_LEVEL", "INFO", "Least severe level that is logged."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment said, typed. `repr` is redacted: it never shows a value."""
+
+    data_dir: Path
+    database_url: str
+    redis_url: str
+    port: int
+    public_url: str
+    web_concurrency: int
+    web_threads: int
+    policy_file: Path
+    keys_dir: Path
+    keyring: str | None
+    form_secrets: Mapping[str, tuple[str, ...]]
+    stripe_webhook_secrets: tuple[str, ...]
+    stripe_mode: str
+    stripe_api_key: str | None
+    stripe_api_base: str
+    wordpress_url: str | None
+    wordpress_secret: str | None
+    google_credentials: str | None
+    google_subject: str | None
+    google_api_base: str
+    mail_from: str
+    mail_spool_dir: Path
+    unsafe_allow_loopback: bool
+    log_level: str
+
+    def __repr__(self) -> str:
+        return "Settings(redacted)"
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Where the embedded Valkey listens: in DATA_DIR, or in a private short path if that is too long."""
+    path = data_dir.resolve() / "valkey.sock"
+    if len(os.fsencode(path)) <= SOCKET_PATH_SIZE_MAX_BYTES:
+        return path
+    digest = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:16]
+    return Path(f"/tmp/samtykke-{os.getuid()}-{digest}/valkey.sock")  # noqa: S108 - made 0700 by the launcher
+
+
+def _environment_files(root: Path) -> list[Path]:
+    """Where variables may stand besides the environment: `.env`, then what `make run` left for this folder.
+
+    `.samtykke.env` names the DATA_DIR of the last `make run`; development.env in it holds its secrets.
+    """
+    files = [root / ".env", root / ".samtykke.env"]
+    named = [os.environ.get("DATA_DIR")] + [dotenv_values(path).get("DATA_DIR") for path in files if path.is_file()]
+    data_dir = next((Path(name) for name in named if name), root / "var")
+    return [path for path in (*files, data_dir / "development.env") if path.is_file()]
+
+
+def _database_url(text: str, data_dir: Path) -> str:
+    """SQLAlchemy's form of DATABASE_URL; platforms hand out `postgres://`, which it does not know."""
+    if not text:
+        return f"sqlite:///{data_dir / 'samtykke.db'}"
+    for prefix in ("postgres://", "postgresql://"):
+        if text.startswith(prefix):
+            return "postgresql+psycopg://" + text.removeprefix(prefix)
+    return text
+
+
+def _secrets(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _form_secrets(env: FileAwareEnv, files: list[Path]) -> dict[str, tuple[str, ...]]:
+    names = set(os.environ).union(*(dotenv_values(path) for path in files))
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        if name.startswith(FORM_SECRETS_PREFIX):
+            base = name.removesuffix("_FILE")
+            form = base.removeprefix(FORM_SECRETS_PREFIX).lower().replace("_", "-")
+            found[form] = _secrets(env.str(base, ""))
+    return found
+
+
+def form_secrets_name(form: str) -> str:
+    """The variable that holds the secrets of a form: `newsletter` -> `FORM_SECRETS_NEWSLETTER`."""
+    return FORM_SECRETS_PREFIX + form.upper().replace("-", "_")
+
+
+def load_settings(root: Path | None = None) -> Settings:
+    """Read every setting; raises SettingsError that names the one that cannot be used, never its value."""
+    root = (root or Path.cwd()).resolve()
+    files = _environment_files(root)
+    # The default prefix of environs' error texts is the variable's name: kept; the value is cut off.
+    env = FileAwareEnv(strip_whitespace=True)
+    for path in files:
+        env.read_env(path, recurse=False)
+    try:
+        return _build(env, root, files)
+    except (EnvError, ValueError) as error:
+        name = next((option.name for option in OPTIONS if option.name in str(error)), "a FORM_SECRETS_ variable")
+        raise SettingsError(f"{name} cannot be used") from None
+
+
+def _build(env: FileAwareEnv, root: Path, files: list[Path]) -> Settings:
+    data_dir = (root / env.str("DATA_DIR", "var")).resolve()
+    port = env.int("PORT", 8000)
+    return Settings(
+        data_dir=data_dir,
+        database_url=_database_url(env.str("DATABASE_URL", ""), data_dir),
+        redis_url=env.str("REDIS_URL", "") or f"unix://{socket_path(data_dir)}",
+        port=port,
+        public_url=env.str("PUBLIC_URL", f"http://127.0.0.1:{port}").rstrip("/"),
+        web_concurrency=env.int("WEB_CONCURRENCY", 1),
+        web_threads=env.int("WEB_THREADS", 8),
+        policy_file=root / env.str("POLICY_FILE", "policy.toml"),
+        keys_dir=root / env.str("KEYS_DIR", str(data_dir / "keys")),
+        keyring=env.str("KEYRING", "") or None,
+        form_secrets=_form_secrets(env, files),
+        stripe_webhook_secrets=_secrets(env.str("STRIPE_WEBHOOK_SECRETS", "")),
+        stripe_mode=env.str("STRIPE_MODE", "live", validate=OneOf(STRIPE_MODES)),
+        stripe_api_key=env.str("STRIPE_API_KEY", "") or None,
+        stripe_api_base=env.str("STRIPE_API_BASE", "https://api.stripe.com"),
+        wordpress_url=env.str("WORDPRESS_URL", "") or None,
+        wordpress_secret=env.str("WORDPRESS_SECRET", "") or None,
+        google_credentials=env.str("GOOGLE_CREDENTIALS", "") or None,
+        google_subject=env.str("GOOGLE_SUBJECT", "") or None,
+        google_api_base=env.str("GOOGLE_API_BASE", "https://admin.googleapis.com"),
+        mail_from=env.str("MAIL_FROM", "samtykke@example.org"),
+        mail_spool_dir=root / env.str("MAIL_SPOOL_DIR", str(data_dir / "mail")),
+        unsafe_allow_loopback=env.bool("UNSAFE_ALLOW_LOOPBACK", False),
+        log_level=env.str("LOG_LEVEL", "INFO", validate=OneOf(LOG_LEVELS)),
+    )

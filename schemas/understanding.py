@@ -1,0 +1,49 @@
+"""From a parsed body to a message, whatever the source; used at the door and again when a parked body is replayed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.dialects.form import entry_id, understand_form
+from schemas.message import Message
+from schemas.minimise import scrub
+from schemas.policy import Policy
+from schemas.refusal import NotUnderstood
+from schemas.stripe_event import SOURCE as STRIPE
+from schemas.stripe_event import project_event
+
+FORM_PREFIX = "form:"
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """`sender_id`: the sender's own id of this delivery, where it has one."""
+
+    message: Message
+    sender_id: str | None
+
+
+def understand(policy: Policy, source: str, document: object, signed_at_ms: int | None, mode: str) -> Understood:
+    """Raises NotUnderstood, and the delivery is parked. `mode`: which Stripe events count."""
+    if source == STRIPE:
+        event_id, message = project_event(document, policy, mode)
+        return Understood(message, event_id)
+    form = policy.forms.get(source.removeprefix(FORM_PREFIX))
+    if form is None:
+        raise NotUnderstood("form_unknown")
+    return Understood(understand_form(document, form, signed_at_ms), entry_id(document, form))
+
+
+def format_parked(document: object, signed_at_ms: int | None) -> bytes:
+    """A body that was not understood, scrubbed by the detectors; what a parked delivery seals."""
+    scrubbed, _ = scrub(document)
+    return json.dumps({"document": scrubbed, "signed_at_ms": signed_at_ms}, sort_keys=True, ensure_ascii=False).encode()
+
+
+def parse_parked(data: bytes) -> tuple[object, int | None]:
+    """The inverse of format_parked: (document, signed_at_ms). Raises NotUnderstood if it holds something else."""
+    document: Any = json.loads(data)
+    if not isinstance(document, Mapping) or set(document) != {"document", "signed_at_ms"}:
+        raise NotUnderstood("not_a_parked_body")
+    return document["document"], document["signed_at_ms"]

@@ -1,0 +1,97 @@
+"""Google's discovery document of the Directory API, applied strictly to every request.
+
+The documents come with `googleapiclient`, a development dependency, so they are looked up only when asked for.
+"""
+
+import importlib.util
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+DOCUMENT = "discovery_cache/documents/admin.directory_v1.json"
+SCALARS = {"boolean": "true|false", "integer": r"-?\d+", "number": r"-?\d+(\.\d+)?"}
+JSON_TYPES: dict[str, type | tuple[type, ...]] = {
+    "array": list,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+    "object": dict,
+    "string": str,
+}
+
+
+class ContractViolation(Exception):
+    """What the discovery document does not allow; names parameters, never their values."""
+
+
+class GoogleContract:
+    """Raises FileNotFoundError when the development dependency is not installed."""
+
+    def __init__(self) -> None:
+        found = importlib.util.find_spec("googleapiclient")
+        if found is None or found.origin is None:
+            raise FileNotFoundError("--contract needs google-api-python-client")
+        document = json.loads((Path(found.origin).parent / DOCUMENT).read_text())
+        self._methods = list(methods(document))
+        self._schemas: dict[str, Any] = document["schemas"]
+        self._everywhere: dict[str, Any] = document["parameters"]
+
+    def check(self, method: str, segments: Sequence[str], pairs: Sequence[tuple[str, str]], body: bytes) -> None:
+        """Raises ContractViolation for an unknown path, parameter, type or enum value."""
+        described = next((each for each in self._methods if fits(each, method, segments)), None)
+        if described is None:
+            raise ContractViolation("unknown path or method")
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            raise ContractViolation("a parameter is given twice")
+        known = self._everywhere | {
+            name: each for name, each in described.get("parameters", {}).items() if each["location"] == "query"
+        }
+        for name, value in pairs:
+            check_parameter(name, value, known)
+        if "request" in described:
+            self._check_body(body, self._schemas[described["request"]["$ref"]])
+        elif body:
+            raise ContractViolation("a body on a method that takes none")
+
+    def _check_body(self, body: bytes, schema: Mapping[str, Any]) -> None:
+        try:
+            document = json.loads(body)
+        except ValueError as error:
+            raise ContractViolation("the body is not JSON") from error
+        if not isinstance(document, dict):
+            raise ContractViolation("the body is not an object")
+        for name, value in document.items():
+            shape = schema["properties"].get(name)
+            if shape is None:
+                raise ContractViolation(f"unknown field: {name}")
+            if not isinstance(value, JSON_TYPES[shape.get("type", "object")]):
+                raise ContractViolation(f"not of type {shape.get('type')}: {name}")
+
+
+def methods(resource: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every method of a document, however deep its resources are nested."""
+    own = list(resource.get("methods", {}).values())
+    return own + [method for each in resource.get("resources", {}).values() for method in methods(each)]
+
+
+def fits(described: Mapping[str, Any], method: str, segments: Sequence[str]) -> bool:
+    names = described["path"].split("/")
+    if described["httpMethod"] != method or len(names) != len(segments):
+        return False
+    return all(
+        value != "" if name.startswith("{") else name == value for name, value in zip(names, segments, strict=True)
+    )
+
+
+def check_parameter(name: str, value: str, known: Mapping[str, Any]) -> None:
+    """Raises ContractViolation."""
+    shape = known.get(name)
+    if shape is None:
+        raise ContractViolation(f"unknown parameter: {name}")
+    if not re.fullmatch(SCALARS.get(shape["type"], ".*"), value, re.DOTALL):
+        raise ContractViolation(f"not of type {shape['type']}: {name}")
+    if "enum" in shape and value not in shape["enum"]:
+        raise ContractViolation(f"not one of the allowed values: {name}")

@@ -1,0 +1,30 @@
+"""What every endpoint works with, made once by the application factory and handed over by it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ledger.database import Database
+from ledger.inbox import Acceptance, Delivery, accept
+from ledger.keyring import Keyring
+from schemas.policy import Policy
+from schemas.settings import Settings
+from workers.doorbell import Doorbell
+from workers.queue import RECORD
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """`clock` gives unix milliseconds."""
+
+    settings: Settings
+    policy: Policy
+    database: Database
+    keyring: Keyring
+    doorbell: Doorbell
+    clock: Callable[[], int]
+
+    def take_in(self, delivery: Delivery) -> Acceptance:
+        """Commit, then ring: whoever reads 200 after this call can forget the delivery."""
+        acceptance, _ = accept(self.database, self.keyring, delivery, self.clock())
+        self.doorbell.press(RECORD)
+        return acceptance

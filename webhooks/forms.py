@@ -1,0 +1,47 @@
+"""Website forms: verify, parse, understand, accept. Exactly 200 on success: Elementor takes nothing else for one."""
+
+from flask import Blueprint, Response, request
+
+from schemas.dialects import DIALECTS
+from schemas.policy import Form
+from schemas.refusal import Refused
+from schemas.understanding import FORM_PREFIX
+from webhooks.answers import answer
+from webhooks.deliveries import delivery_of
+from webhooks.door import Door
+from webhooks.requests import FORM, JSON, content_type, parse_body, raw_body
+from webhooks.routes import verified
+from webhooks.signatures import Signed, verify_secret, verify_standard
+
+
+def forms_blueprint(door: Door) -> Blueprint:
+    blueprint = Blueprint("forms", __name__)
+
+    @blueprint.post("/webhooks/forms/<form_key>")
+    @verified
+    def receive(form_key: str) -> Response:
+        return _receive(door, form_key, None)
+
+    @blueprint.post("/webhooks/forms/<form_key>/<secret>")
+    @verified
+    def receive_with_secret(form_key: str, secret: str) -> Response:
+        return _receive(door, form_key, secret)
+
+    return blueprint
+
+
+def _receive(door: Door, form_key: str, path_secret: str | None) -> Response:
+    form = door.policy.forms.get(form_key)
+    if form is None:
+        raise Refused(404, "form_unknown")
+    raw = raw_body(request)
+    signed = _verify(door, form, raw, path_secret)
+    document = parse_body(raw, content_type(request, (JSON, FORM)))
+    return answer(door.take_in(delivery_of(door, FORM_PREFIX + form.key, document, signed)))
+
+
+def _verify(door: Door, form: Form, raw: bytes, path_secret: str | None) -> Signed:
+    secrets = door.settings.form_secrets.get(form.key, ())
+    if DIALECTS[form.dialect].signed:
+        return verify_standard(raw, request.headers.get, secrets, door.clock())
+    return verify_secret(path_secret or request.headers.get(form.secret_header, ""), secrets)

@@ -1,0 +1,122 @@
+"""The links in mails: withdraw (also RFC 8058 one-click) and confirm. Only POST acts; GET shows one big button.
+
+Mail scanners open every link, and some run scripts, so nothing here acts on GET and nothing submits itself.
+"""
+
+from collections.abc import Sequence
+
+from flask import Blueprint, Response, make_response, render_template, request
+
+from ledger.inbox import Delivery, PendingWithdrawal
+from ledger.links import CONFIRM, WITHDRAW, Link, find_link
+from schemas.message import LANGUAGES, Message, MessageType, comparable, format_message
+from schemas.policy import Purpose
+from schemas.refusal import Refused
+from schemas.token import TokenRefused, parse_token
+from webhooks.door import Door
+from webhooks.requests import BODY_SIZE_MAX_BYTES
+from webhooks.routes import verified
+
+SOURCE = "link"
+# RFC 8058, 3.2: the body of a one-click POST is this pair, as form data or urlencoded.
+ONE_CLICK = ("List-Unsubscribe", "One-Click")
+BY_HAND = ("confirm", "1")
+
+
+def links_blueprint(door: Door) -> Blueprint:
+    blueprint = Blueprint("links", __name__)
+
+    @blueprint.get("/w/<token>")
+    @verified
+    def show_withdrawal(token: str) -> Response:
+        return _page(door, "withdraw.html", _find(door, token, WITHDRAW))
+
+    @blueprint.post("/w/<token>")
+    @verified
+    def withdraw(token: str) -> Response:
+        link_id = _verify(door, token)
+        method = _method()
+        link = _load(door, link_id, WITHDRAW)
+        if link is not None:  # the link of an erased person answers the same: there is nothing left to stop
+            door.take_in(_withdrawal(door, link, method))
+        return _page(door, "withdrawn.html", link)
+
+    @blueprint.get("/c/<token>")
+    @verified
+    def show_confirmation(token: str) -> Response:
+        return _page(door, "confirm.html", _find(door, token, CONFIRM))
+
+    @blueprint.post("/c/<token>")
+    @verified
+    def confirm(token: str) -> Response:
+        link_id = _verify(door, token)
+        _method()
+        link = _load(door, link_id, CONFIRM)
+        if link is not None and link.status == "open":
+            door.take_in(_confirmation(link))
+        return _page(door, "confirmed.html", link)
+
+    return blueprint
+
+
+def _verify(door: Door, token: str) -> bytes:
+    """The link id, once the MAC is checked: a guessed token costs no database work and tells nothing."""
+    try:
+        return parse_token(token, door.keyring["token_mac"].versions)
+    except TokenRefused:
+        raise Refused(404, "link_unknown") from None
+
+
+def _load(door: Door, link_id: bytes, kind: str) -> Link | None:
+    with door.database.read() as connection:
+        link = find_link(connection, link_id)
+    return link if link is not None and link.kind == kind else None
+
+
+def _find(door: Door, token: str, kind: str) -> Link | None:
+    return _load(door, _verify(door, token), kind)
+
+
+def _method() -> str:
+    """How the person said it. Any other body is refused: a scanner's empty POST must not act."""
+    request.max_content_length = min(BODY_SIZE_MAX_BYTES, 4096)
+    pairs = list(request.form.items(multi=True))
+    if ONE_CLICK in pairs:
+        return "one_click"
+    if BY_HAND in pairs:
+        return "web_form"
+    raise Refused(400, "nothing_confirmed")
+
+
+def _withdrawal(door: Door, link: Link, method: str) -> Delivery:
+    purposes = link.purposes or tuple(door.policy.purposes)
+    message = Message(type=MessageType.LINK_WITHDRAWAL, source=SOURCE, link_id=link.id.hex(), method=method)
+    return Delivery(
+        SOURCE,
+        comparable(message),
+        format_message(message),
+        withdrawal=PendingWithdrawal(purposes, subject=link.subject),
+    )
+
+
+def _confirmation(link: Link) -> Delivery:
+    """A link confirms once, so the link itself is the delivery's id."""
+    message = Message(type=MessageType.CONFIRMATION, source=SOURCE, link_id=link.id.hex(), method="web_form")
+    return Delivery(SOURCE, comparable(message), format_message(message), sender_id=f"confirm:{link.id.hex()}")
+
+
+def _page(door: Door, template: str, link: Link | None) -> Response:
+    language = request.accept_languages.best_match(LANGUAGES, default="nb")
+    body = render_template(
+        template,
+        language=language,
+        controller=door.policy.controller,
+        authority=door.policy.authority,
+        purposes=_purposes(door, link.purposes if link else ()),
+        is_open=link is None or link.status == "open",
+    )
+    return make_response(body)
+
+
+def _purposes(door: Door, keys: Sequence[str]) -> list[Purpose]:
+    return [door.policy.purposes[key] for key in (keys or door.policy.purposes)]

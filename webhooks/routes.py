@@ -1,0 +1,15 @@
+"""Which routes verify their caller, and which are public on purpose; a test walks the URL map for a third kind."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+View = TypeVar("View", bound=Callable[..., object])
+
+# Public on purpose. A link page verifies its token instead of its caller; it must work without a login.
+PUBLIC_ENDPOINTS = frozenset({"health.live", "health.ready", "metrics.metrics", "static"})
+
+
+def verified(view: View) -> View:
+    """Mark a view that verifies its caller, by signature, secret or token, before it believes anything."""
+    view.is_verified = True  # type: ignore[attr-defined]
+    return view

@@ -1,0 +1,1 @@
+"""The deeds: RQ jobs that record and relay, and the relays themselves. Imports ledger, schemas."""

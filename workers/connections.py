@@ -1,0 +1,61 @@
+"""How each processor is reached: settings and policy made into the connection that its relay asks for."""
+
+import json
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from schemas.policy import Policy
+from schemas.settings import Settings
+from workers.outgoing import OutgoingSession
+from workers.relays.action import RelayError
+from workers.relays.google import GoogleConnection
+from workers.relays.stripe import RESPONSE_SIZE_MAX_BYTES, StripeConnection
+from workers.relays.wordpress import WordPressConnection
+
+
+def _session(settings: Settings, *urls: str, response_size_max_bytes: int = 65_536) -> OutgoingSession:
+    """A session that reaches only the hosts of these addresses."""
+    hosts = frozenset(urlsplit(url).hostname or "" for url in urls)
+    return OutgoingSession(
+        hosts,
+        allow_loopback=settings.unsafe_allow_loopback,
+        response_size_max_bytes=response_size_max_bytes,
+    )
+
+
+def _wordpress(settings: Settings, _policy: Policy) -> WordPressConnection | None:
+    if settings.wordpress_url is None or settings.wordpress_secret is None:
+        return None
+    session = _session(settings, settings.wordpress_url)
+    return WordPressConnection(settings.wordpress_url, settings.wordpress_secret, session)
+
+
+def _stripe(settings: Settings, _policy: Policy) -> StripeConnection | None:
+    if settings.stripe_api_key is None:
+        return None
+    session = _session(settings, settings.stripe_api_base, response_size_max_bytes=RESPONSE_SIZE_MAX_BYTES)
+    return StripeConnection(settings.stripe_api_key, settings.stripe_api_base, session)
+
+
+def _google(settings: Settings, policy: Policy) -> GoogleConnection | None:
+    if settings.google_credentials is None or settings.google_subject is None:
+        return None
+    try:
+        credentials = json.loads(settings.google_credentials)
+        session = _session(settings, settings.google_api_base, credentials["token_uri"])
+    except (ValueError, KeyError, TypeError):
+        raise RelayError("google_credentials_malformed", halt=True) from None
+    groups = policy.processors["google"].groups if "google" in policy.processors else {}
+    return GoogleConnection(credentials, settings.google_subject, settings.google_api_base, groups, session)
+
+
+_MAKERS: Mapping[str, Callable[[Settings, Policy], object | None]] = {
+    "wordpress": _wordpress,
+    "stripe": _stripe,
+    "google": _google,
+}
+
+
+def connection_of(settings: Settings, policy: Policy, processor: str) -> object | None:
+    """None when the processor is not connected: its relays are parked, never called done."""
+    return _MAKERS[processor](settings, policy)

@@ -1,0 +1,126 @@
+"""Mails to the person: written into a spool folder, one .eml file each, named by the relay: twice is once."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from sqlalchemy import Connection
+
+from ledger import links, vault
+from ledger.errors import NotFoundError
+from ledger.log import entry_by_id
+from ledger.outbox import Relay
+from ledger.receipts import build_receipt
+from ledger.recorder import CONFIRMATION
+from schemas.entry import Kind
+from schemas.token import format_token
+from workers.context import Context, now_ms
+from workers.ending import Ending, Superseded
+from workers.relays.action import RelayError
+
+# Plain text only: nothing to escape, and nothing that a mail program would load from elsewhere.
+_TEXTS = Environment(
+    loader=PackageLoader("workers", "mails"),
+    undefined=StrictUndefined,
+    autoescape=False,  # noqa: S701
+    keep_trailing_newline=True,
+)
+
+
+def send(context: Context, claimed: Relay) -> Ending:
+    """Write one mail. Raises Superseded when nobody waits for it, RelayError when it must wait itself."""
+    given, confirm_url, receipt = False, None, None
+    with context.database.write() as connection:  # the withdrawal link is made at first need
+        person, email = _recipient(context, connection, claimed)
+        withdraw_url = _url(context, "w", links.withdraw_link(connection, person.handle, now_ms()))
+        if claimed.action == CONFIRMATION:
+            confirm_url = _url(context, "c", _open_confirmation(connection, claimed).id)
+        else:
+            receipt = _receipt(context, connection, claimed)
+            given = entry_by_id(connection, claimed.cause).kind == Kind.GIVEN
+    values = {
+        "authority": context.policy.authority,
+        "confirm_url": confirm_url,
+        "contact": context.policy.controller.contact_url,
+        "controller": context.policy.controller.name,
+        "email": email,
+        "expires_days": context.policy.retention.unconfirmed_request_days,
+        "given": given,
+        "purposes": [context.policy.purposes[key] for key in claimed.purposes],
+        "withdraw_url": withdraw_url,
+    }
+    text = _TEXTS.get_template(f"{claimed.action}.{person.language}.txt").render(values)
+    _spool(context.settings.mail_spool_dir, claimed, _message(context, claimed, text, values, receipt))
+    return Ending("sent")
+
+
+def _recipient(context: Context, connection: Connection, claimed: Relay) -> tuple[vault.Subject, str]:
+    try:
+        person = vault.load_subject(connection, context.keyring["kek"], claimed.subject)
+    except NotFoundError:
+        raise Superseded("subject_gone") from None
+    emails = vault.emails(connection, person)
+    if not emails:
+        raise Superseded("no_address")
+    return person, emails[-1]
+
+
+def _open_confirmation(connection: Connection, claimed: Relay) -> links.Link:
+    """The question this mail asks. Closed by a withdrawal, or answered already: then it is not asked."""
+    cause = claimed.cause.hex()
+    for link in links.confirmations(connection, claimed.subject):
+        if link.status == "open" and cause in link.request_ids:
+            return link
+    raise Superseded("not_asked_any_more")
+
+
+def _receipt(context: Context, connection: Connection, claimed: Relay) -> bytes:
+    key = context.keyring["receipt"]
+    receipt = build_receipt(connection, context.policy, key, claimed.cause, claimed.subject, now_ms())
+    if receipt is None:
+        raise RelayError("checkpoint_awaited", retry_after_s=1.0)
+    return receipt
+
+
+def _url(context: Context, route: str, link_id: bytes) -> str:
+    key = context.keyring["token_mac"]
+    token = format_token(key_id=key.current, link_id=link_id, mac_key=key.value)
+    return f"{context.settings.public_url}/{route}/{token}"
+
+
+def _message(
+    context: Context, claimed: Relay, text: str, values: Mapping[str, Any], receipt: bytes | None
+) -> EmailMessage:
+    """The first line of the text is the subject; the headers let a mail program withdraw with one click (RFC 8058)."""
+    subject, _, body = text.partition("\n")
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = context.settings.mail_from
+    mail["To"] = values["email"]
+    mail["Subject"] = subject
+    mail["Date"] = format_datetime(datetime.now(UTC))
+    mail["Message-ID"] = f"<{claimed.id.hex()}@{context.settings.mail_from.rpartition('@')[2]}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["List-Unsubscribe"] = f"<{values['withdraw_url']}>"
+    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    mail.set_content(body.lstrip("\n"))
+    if receipt is not None:
+        mail.add_attachment(receipt, maintype="application", subtype="json", filename="receipt.json")
+    return mail
+
+
+def _spool(folder: Path, claimed: Relay, mail: EmailMessage) -> None:
+    """Atomic, and under the relay's own name: a second attempt writes the same file, never a second mail."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = folder / f".{claimed.id.hex()}.{claimed.attempts}"
+    descriptor = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(mail.as_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / f"{claimed.id.hex()}.eml")

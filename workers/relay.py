@@ -1,0 +1,144 @@
+"""The relayer: carries due relays to their processors and records how each ended.
+
+A relay ends confirmed, superseded (no longer true when its turn came), or parked with a reason and a ledger entry.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy import Connection
+
+from ledger import outbox, vault
+from ledger.check import withdrawn_purposes
+from ledger.errors import LedgerError, NotFoundError
+from ledger.log import NewEntry, append_many, entry_by_id, new_id
+from ledger.outbox import Relay
+from ledger.recorder import MAIL
+from ledger.sealing import unseal_versioned
+from schemas.entry import Entry, Kind
+from schemas.log_line import error_fields, log
+from workers import mail
+from workers.connections import connection_of
+from workers.context import Context, now_ms
+from workers.ending import Ending, Superseded
+from workers.relays import RELAYS
+from workers.relays.action import RelayAction, RelayError, RelayResult
+
+BATCH_ROWS = 16
+THREADS = 4
+BUDGET_S = 15.0
+HALT_DELAY_MS = 5 * 60 * 1000  # wrong credentials: an operator must act; do not lock the account meanwhile
+
+
+def carry_due(context: Context, *, urgent: bool) -> int:
+    """Carry every due relay of one urgency, within the budget; returns how many were tried."""
+    stop_at = time.monotonic() + BUDGET_S
+    total = 0
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="relay") as pool:
+        while time.monotonic() < stop_at:
+            with context.database.write() as connection:
+                claimed = outbox.claim_due(connection, urgent, now_ms(), BATCH_ROWS)
+            if not claimed:
+                break
+            list(pool.map(lambda one: carry(context, one), claimed))
+            total += len(claimed)
+    return total
+
+
+def carry(context: Context, claimed: Relay) -> None:
+    """One attempt. Never raises: what goes wrong here is retried or parked in the database."""
+    try:
+        _end(context, claimed, _attempt(context, claimed))
+    except Superseded as ended:
+        with context.database.write() as connection:
+            outbox.finish(connection, claimed, outbox.SUPERSEDED, None, ended.reason, now_ms())
+    except RelayError as error:
+        _failed(context, claimed, error)
+    except Exception as error:
+        log.error("relay_failed", relay=claimed.id.hex(), processor=claimed.processor, **error_fields(error))
+        reason = error.reason if isinstance(error, LedgerError) else "relay_failed"
+        _failed(context, claimed, RelayError(reason))
+
+
+def _attempt(context: Context, claimed: Relay) -> Ending:
+    if claimed.processor == MAIL:
+        return mail.send(context, claimed)
+    # Re-checked at send time: a withdrawal that a newer confirmed consent has overtaken must not be carried out.
+    with context.database.read() as connection:
+        purposes = withdrawn_purposes(connection, claimed.subject, claimed.purposes)
+        emails = _emails(context, connection, claimed)
+        occurred_at_ms = entry_by_id(connection, claimed.cause).recorded_at_ms
+    if not purposes:
+        raise Superseded("given_since")
+    if not emails:
+        raise Superseded("no_address")
+    connection_to = connection_of(context.settings, context.policy, claimed.processor)
+    if connection_to is None:
+        raise RelayError("processor_not_connected", permanent=True)
+    act: Callable[[RelayAction, object], RelayResult] = RELAYS[claimed.processor][claimed.action]
+    action = RelayAction(claimed.id.hex(), emails, purposes, occurred_at_ms, claimed.epoch)
+    return Ending.of(act(action, connection_to))
+
+
+def _emails(context: Context, connection: Connection, claimed: Relay) -> tuple[str, ...]:
+    if claimed.box is not None:
+        return (unseal_versioned(context.keyring["kek"], claimed.box, claimed.id).decode(),)
+    try:
+        person = vault.load_subject(connection, context.keyring["kek"], claimed.subject)
+    except NotFoundError:
+        raise Superseded("subject_gone") from None
+    return vault.emails(connection, person)
+
+
+def _end(context: Context, claimed: Relay, ending: Ending) -> None:
+    now = now_ms()
+    with context.database.write() as connection:
+        if ending.confirmed:
+            ended = outbox.finish(connection, claimed, outbox.CONFIRMED, ending.outcome, ending.reason, now)
+        else:
+            ended = outbox.park(connection, claimed, ending.reason or ending.outcome, now)
+        if ended:
+            kind = Kind.RELAY_COMPLETED if ending.confirmed else Kind.RELAY_PARKED
+            _record(connection, claimed, kind, ending.outcome, ending.reason, now)
+    log.info("relay_ended", relay=claimed.id.hex(), processor=claimed.processor, outcome=ending.outcome)
+
+
+def _failed(context: Context, claimed: Relay, error: RelayError) -> None:
+    now = now_ms()
+    too_old = now - claimed.created_at_ms > outbox.GIVE_UP_AFTER_MS
+    with context.database.write() as connection:
+        if error.permanent or too_old:
+            if outbox.park(connection, claimed, error.reason, now):
+                _record(connection, claimed, Kind.RELAY_PARKED, None, error.reason, now)
+        else:
+            outbox.retry(connection, claimed, error.reason, now, _delay_ms(claimed, error), error.new_epoch)
+    level = log.error if error.permanent or too_old or error.halt else log.warning
+    level("relay_not_done", relay=claimed.id.hex(), processor=claimed.processor, reason=error.reason)
+
+
+def _delay_ms(claimed: Relay, error: RelayError) -> int:
+    if error.halt:
+        return HALT_DELAY_MS
+    if error.retry_after_s is not None:
+        return int(error.retry_after_s * 1000)
+    return outbox.backoff_ms(claimed.attempts, random.SystemRandom())
+
+
+def _record(
+    connection: Connection, claimed: Relay, kind: Kind, outcome: str | None, reason: str | None, now: int
+) -> None:
+    """Append how it ended, in the transaction that ends it."""
+    entry = Entry(
+        id=new_id(),
+        kind=kind,
+        recorded_at_ms=now,
+        subject=claimed.subject,
+        processor=claimed.processor,
+        action=claimed.action,
+        outcome=outcome,
+        reason=reason,
+        ref=claimed.cause.hex(),
+    )
+    append_many(connection, [NewEntry(entry)])
