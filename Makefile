@@ -20,8 +20,8 @@ run: $(RUN)  ## Run the service on this machine: PORT=8001 DATA_DIR=elsewhere ma
 curl: $(RUN)  ## Print a signed sign-up to send to the running service
 	@exec $(BIN)/python -m console.launch --curl
 
-demo: $(RUN)  ## Show the whole journey of a consent, from sign-up to erasure
-	@exec $(BIN)/python -m console.demo
+demo: $(RUN)  ## Show one consent's journey, from sign-up to withdrawal and proof
+	@exec $(BIN)/python -m tests.demo
 
 test: $(DEV)  ## All checks that a change needs
 	$(BIN)/ruff check

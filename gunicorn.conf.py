@@ -5,9 +5,11 @@ event of the server has a fixed name here, and what has no name is not described
 gunicorn's own reference (gunicorn.org, "Settings").
 """
 
+import ctypes
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -42,6 +44,7 @@ accesslog = None
 if Path("/dev/shm").is_dir():  # noqa: S108 - the heartbeat must not wait for a disk
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
+PR_SET_PDEATHSIG = 1  # prctl(2)
 METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 _own_metrics_dir: str | None = None
 if workers > 1 and METRICS_DIR not in os.environ:
@@ -64,6 +67,7 @@ EVENTS = {
     "Connection in use": "address_in_use",
     "Invalid address": "address_invalid",
     "Can't connect": "address_unusable",
+    "connection to": "address_unusable",
     "Invalid request": "request_invalid",
     "Error handling request": "request_failed",
     "Socket error": "request_failed",
@@ -126,6 +130,12 @@ class EventLogger(Logger):  # type: ignore[misc]
 
 
 logger_class = EventLogger
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """A worker ends with its master, even a killed one: left alone it would hold the port for a second or more."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def child_exit(server: Any, worker: Any) -> None:

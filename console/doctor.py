@@ -17,7 +17,6 @@ from ledger.log import size
 from ledger.migrate import current_revision, newest_revision
 from ledger.tables import inbox, relay
 from schemas.settings import form_secrets_name
-from workers.connections import connection_of
 from workers.context import now_ms
 from workers.queue import connect
 
@@ -115,7 +114,7 @@ def _secrets(operator: Operator) -> Iterator[Finding]:
 def _processors(operator: Operator) -> Iterator[Finding]:
     context = operator.context
     for processor in context.policy.processors.values():
-        if connection_of(context.settings, context.policy, processor.key) is None:
+        if context.connections.to(processor.key) is None:
             yield Finding(WARNING, "processors", f"{processor.key} is not connected: its relays are parked")
         else:
             yield Finding(OK, "processors", f"{processor.key} is connected")

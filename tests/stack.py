@@ -25,7 +25,8 @@ READY_WAIT_S = 90.0
 STOP_WAIT_S = 150.0
 POLL_S = 0.05
 READY_LINE = "Samtykke is ready."
-LOCAL_FILES = (".env", ".samtykke.env", ".venv", ".git", "var")
+# Compiled modules come along (a copy keeps their times, so they stay valid), but not while they are being written.
+LEFT_OUT = (".env", ".samtykke.env*", ".venv", ".git", ".*_cache", ".hypothesis", "var", "docs", "wordpress", "*.pyc.*")
 LEAKING = ("GUNICORN_CMD_ARGS", "PROMETHEUS_MULTIPROC_DIR", "FLASK_APP")
 
 
@@ -53,14 +54,25 @@ def is_running(pid: int) -> bool:
         return not status.parent.parent.joinpath("self").exists()
 
 
+def group_is_running(group: int) -> bool:
+    """Whether any process of the group lives: gunicorn's workers are in the group of their master."""
+    if not Path("/proc/self/stat").exists():
+        return is_running(group)
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, member_of = path.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if member_of == str(group) and state not in ("Z", "X"):
+            return True
+    return False
+
+
 def make_root(directory: Path) -> Path:
-    """A project folder of links to ours, without the developer's own .env and data, which must not leak in."""
+    """A copy of the project's folder without the developer's own .env and data, which must not leak in."""
     root = directory / "project"
     if not root.exists():
-        root.mkdir(parents=True)
-        for entry in ROOT.iterdir():
-            if entry.name not in LOCAL_FILES:
-                (root / entry.name).symlink_to(entry)
+        shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*LEFT_OUT))
     return root
 
 
@@ -169,11 +181,11 @@ class Stack:
         return pid
 
     def wait_restarted(self, name: str, old_pid: int) -> int:
-        """The new pid, once there is one."""
+        """The new pid, once there is one and nothing is left of the old one, its workers included."""
 
         def has_new_pid() -> bool:
             pid = self.pids().get(name, old_pid)
-            return pid != old_pid and is_running(pid)
+            return pid != old_pid and is_running(pid) and not group_is_running(old_pid)
 
         self.wait_for(has_new_pid, f"for {name} to come back")
         return self.pids()[name]

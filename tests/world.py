@@ -35,6 +35,7 @@ from ledger.tables import inbox
 from schemas.policy import load_policy
 from schemas.settings import Settings, load_settings
 from workers import record, relay
+from workers.connections import Connections
 from workers.context import Context
 from workers.doorbell import Doorbell
 
@@ -92,7 +93,14 @@ class World:
 
     def context(self, role: str) -> Context:
         keyring = load_keyring(role, self.settings.keys_dir)
-        return Context(self.settings, self.policy, self.database, keyring, Doorbell(self.settings.redis_url))
+        return Context(
+            self.settings,
+            self.policy,
+            self.database,
+            keyring,
+            Doorbell(self.settings.redis_url),
+            Connections(self.settings, self.policy),
+        )
 
     def close(self) -> None:
         self.database.close()

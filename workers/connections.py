@@ -1,6 +1,7 @@
 """How each processor is reached: settings and policy made into the connection that its relay asks for."""
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -56,6 +57,18 @@ _MAKERS: Mapping[str, Callable[[Settings, Policy], object | None]] = {
 }
 
 
-def connection_of(settings: Settings, policy: Policy, processor: str) -> object | None:
-    """None when the processor is not connected: its relays are parked, never called done."""
-    return _MAKERS[processor](settings, policy)
+class Connections:
+    """One connection per processor and process, made at first use, so that a Google token serves until it expires."""
+
+    def __init__(self, settings: Settings, policy: Policy) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._made: dict[str, object | None] = {}
+        self._lock = threading.Lock()
+
+    def to(self, processor: str) -> object | None:
+        """None when the processor is not connected: its relays are parked, never called done."""
+        with self._lock:
+            if processor not in self._made:
+                self._made[processor] = _MAKERS[processor](self._settings, self._policy)
+            return self._made[processor]

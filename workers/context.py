@@ -8,6 +8,7 @@ from ledger.database import Database
 from ledger.keyring import Keyring, load_keyring
 from schemas.policy import Policy, load_policy
 from schemas.settings import Settings
+from workers.connections import Connections
 from workers.doorbell import Doorbell
 
 
@@ -20,17 +21,20 @@ class Context:
     database: Database
     keyring: Keyring
     doorbell: Doorbell
+    connections: Connections
 
 
 def build_context(settings: Settings, role: str) -> Context:
     """`role`: web, record, relay, clock or operator; it decides which keys are read."""
+    policy = load_policy(settings.policy_file)
     return Context(
         settings=settings,
-        policy=load_policy(settings.policy_file),
+        policy=policy,
         # Exactly one process checkpoints the SQLite file: the recorder (see ledger.database).
         database=Database(settings.database_url, checkpoints=role == "record"),
         keyring=load_keyring(role, settings.keys_dir, settings.keyring),
         doorbell=Doorbell(settings.redis_url),
+        connections=Connections(settings, policy),
     )
 
 

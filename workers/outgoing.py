@@ -125,12 +125,14 @@ def _resolve(host: str, port: int, timeout_s: float) -> list[tuple[int, tuple[An
 
 def _is_allowed(ip: str, exchange: _Exchange, encrypted: bool) -> bool:
     address = ipaddress.ip_address(ip.partition("%")[0])
-    if address.is_loopback:
-        return exchange.allow_loopback
-    return encrypted and is_public_address(address)
+    return exchange.allow_loopback if address.is_loopback else encrypted and is_public_address(address)
 
 
 class _CheckedConnection(HTTPConnection):
+    @property
+    def is_connected(self) -> bool:
+        return False  # serves once, so each exchange is checked, and nobody can close it while it is idle
+
     def _new_conn(self) -> socket.socket:
         exchange = _EXCHANGE.get()
         encrypted = isinstance(self, HTTPSConnection)
@@ -190,9 +192,9 @@ def _reason(error: BaseException) -> str:
 class OutgoingSession(requests.Session):
     """A requests session that only makes exchanges the policy allows; every failure is an `OutgoingError`.
 
-    An answer is read whole, up to the limit, before it is returned; an error answer (400 and above) is cut at
-    the limit instead of refused, for its status is what counts. `allow_loopback` is for tests and for a
-    service on the same host, and is the only way to plain http.
+    An answer is read whole, up to the limit, before it is returned; an error answer (400 and above) is cut at the limit
+    instead of refused, for its status is what counts. `allow_loopback` is for tests and for a service on the same host,
+    and is the only way to plain http. Threads may share a session.
     """
 
     def __init__(
@@ -222,7 +224,6 @@ class OutgoingSession(requests.Session):
             reason = "deadline" if exchange.expired else _reason(error)
             raise OutgoingError(reason, reason in PERMANENT_REASONS) from None
         finally:
-            # A connection serves once: each exchange is checked, and no server can close one that is idle.
             self.close()
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:

@@ -20,14 +20,13 @@ from ledger.sealing import unseal_versioned
 from schemas.entry import Entry, Kind
 from schemas.log_line import error_fields, log
 from workers import mail
-from workers.connections import connection_of
 from workers.context import Context, now_ms
 from workers.ending import Ending, Superseded
 from workers.relays import RELAYS
 from workers.relays.action import RelayAction, RelayError, RelayResult
 
-BATCH_ROWS = 16
 THREADS = 4
+BATCH_ROWS = THREADS  # no more than start at once, or a lease could end before its attempt begins
 BUDGET_S = 15.0
 HALT_DELAY_MS = 5 * 60 * 1000  # wrong credentials: an operator must act; do not lock the account meanwhile
 
@@ -74,7 +73,7 @@ def _attempt(context: Context, claimed: Relay) -> Ending:
         raise Superseded("given_since")
     if not emails:
         raise Superseded("no_address")
-    connection_to = connection_of(context.settings, context.policy, claimed.processor)
+    connection_to = context.connections.to(claimed.processor)
     if connection_to is None:
         raise RelayError("processor_not_connected", permanent=True)
     act: Callable[[RelayAction, object], RelayResult] = RELAYS[claimed.processor][claimed.action]

@@ -10,7 +10,7 @@ import click
 from console.launch.errors import LaunchError
 from console.launch.preparation import Plan, prepare
 from console.launch.simulators import seed_groups
-from console.launch.supervision import supervise
+from console.launch.supervision import Stopper, supervise
 from console.launch.welcome import signed_curl, welcome
 from schemas.settings import SettingsError, load_settings
 
@@ -39,9 +39,10 @@ def main(curl: bool) -> None:
         if curl:
             click.echo(signed_curl(load_settings(root), now_ms()))
             return
+        stopper = Stopper()
         os.umask(0o077)
         plan = prepare(root, dict(os.environ))
-        supervise(plan, lambda: greet(plan))
+        supervise(plan, stopper, lambda: greet(plan))
     except (LaunchError, SettingsError) as error:
         click.echo(f"samtykke: {error}", err=True)
         sys.exit(1)

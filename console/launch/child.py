@@ -1,7 +1,8 @@
 """Becomes one process: waits if it keeps dying, notes its pid, and makes sure it dies with its parent.
 
-The process manager runs `python -m console.launch.child NAME`; what NAME is stands in processes.json of the
-folder that SAMTYKKE_RUN_DIR names. The program replaces this one (exec), so its pid is the one that is managed.
+The process manager runs `python console/launch/child.py NAME`; what NAME is stands in processes.json of the folder
+that SAMTYKKE_RUN_DIR names. The program replaces this one (exec), so its pid is the one that is managed. Imports
+only the standard library: it runs at every start of every process.
 """
 
 import ctypes

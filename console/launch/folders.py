@@ -1,5 +1,6 @@
 """The private folders of DATA_DIR, the lock that keeps a second launcher out, and the first set of keys."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -11,6 +12,7 @@ from ledger.keyring import generate_keys, write_keys
 
 ORIGIN = "samtykke.example.org/development"
 POINTER = ".samtykke.env"
+TEMPORARY = "tmp"
 
 
 def make_private(folder: Path) -> None:
@@ -26,10 +28,20 @@ def make_private(folder: Path) -> None:
 
 
 def clear_run_dir(run_dir: Path) -> None:
-    """Forget what earlier processes noted; the lock file stays, because it is what we hold."""
+    """Forget what earlier processes noted and left; the lock file stays, because it is what we hold."""
     for path in run_dir.iterdir():
-        if path.name != "lock":
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "lock":
             path.unlink()
+    (run_dir / TEMPORARY).mkdir(mode=0o700)
+
+
+def remove_socket_folder(folder: Path, data_dir: Path) -> None:
+    """A socket whose path would be too long in DATA_DIR lives elsewhere (schemas.settings): leave nothing there."""
+    if folder != data_dir:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def take_lock(run_dir: Path) -> int:

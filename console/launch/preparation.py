@@ -10,7 +10,7 @@ from pathlib import Path
 from console.launch.child import PROCESSES_FILE, RUN_DIR
 from console.launch.development import HOST, Development, develop, is_free, read_values
 from console.launch.errors import LaunchError
-from console.launch.folders import clear_run_dir, make_keys, make_private, take_lock, write_pointer
+from console.launch.folders import TEMPORARY, clear_run_dir, make_keys, make_private, take_lock, write_pointer
 from console.launch.procfile import RELEASE, Process, parse_procfile, procfile_process, valkey_process
 from console.launch.simulators import kinds_in, make_service_account, simulator_processes
 from schemas.policy import Policy, PolicyError, load_policy
@@ -57,7 +57,9 @@ def read_policy(path: Path) -> Policy:
 
 
 def shared_environment(root: Path, own: Mapping[str, str]) -> dict[str, str]:
-    """The environment of every process: our interpreter's programs first, one DATA_DIR, output at once."""
+    """The environment of every process: our interpreter's programs first, one DATA_DIR, output at once, and
+    temporary files in a private folder that every start empties.
+    """
     named = own.get("DATA_DIR") or read_values(root / ".env").get("DATA_DIR") or "var"
     data_dir = (root / named).resolve()
     return {
@@ -65,6 +67,7 @@ def shared_environment(root: Path, own: Mapping[str, str]) -> dict[str, str]:
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), own.get("PATH", os.defpath))),
         "DATA_DIR": str(data_dir),
         RUN_DIR: str(data_dir / "run"),
+        "TMPDIR": str(data_dir / "run" / TEMPORARY),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -77,7 +80,9 @@ def prepare(root: Path, own: Mapping[str, str]) -> Plan:
         message = f"Port {settings.port} is taken. Stop what listens there, or choose another: PORT=8001 make run"
         raise LaunchError("port_taken", message)
     # Only this machine reaches what runs for development (gunicorn's settings, "GUNICORN_CMD_ARGS").
-    environment.setdefault("GUNICORN_CMD_ARGS", f"--bind {HOST}:{settings.port}")
+    gunicorn = own.get("GUNICORN_CMD_ARGS", "")
+    if "-b" not in gunicorn:
+        environment["GUNICORN_CMD_ARGS"] = f"--bind {HOST}:{settings.port} {gunicorn}".strip()
     policy = read_policy(settings.policy_file)
     data_dir, run_dir = settings.data_dir, settings.data_dir / "run"
     for folder in (data_dir, run_dir, data_dir / "simulators"):

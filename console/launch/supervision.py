@@ -1,7 +1,8 @@
 """Runs the plan under supervisord, shows every line with its process' name, and stops it all in order.
 
-Why supervisor: it restarts one process and leaves the others alone (docs/decisions has the comparison). What it
-lacks is in console.launch.child: a pause that never grows past 10 s and never gives up, and death with the parent.
+Why supervisor: when one process ends it restarts that one and leaves the others alone (honcho stops them all). What
+it lacks is in console/launch/child.py: a pause that never grows past 10 s and never gives up, and death with the
+parent.
 """
 
 import http.client
@@ -16,18 +17,23 @@ from typing import Any
 
 from console.launch.child import PARENT_PID
 from console.launch.errors import LaunchError
+from console.launch.folders import remove_socket_folder
 from console.launch.output import Output
 from console.launch.preparation import Plan, write_processes
 from console.launch.procfile import STAGES, Process
+from schemas.settings import socket_path
 
 MANAGER = "manager"
 STOP_WAIT_S = 25  # as long as gunicorn's graceful_timeout
 READY_WAIT_S = 60.0
 READY_POLL_S = 0.5
+# Run by their paths: as modules of the package they would import the whole console first, once for each process.
+CHILD = "console/launch/child.py"
+SUPERVISORD = "console/launch/manager.py"
 # startsecs=0: to supervisord every start is a success, so it restarts for ever instead of giving up (FATAL).
 PROGRAM = """\
 [program:{name}]
-command={python} -m console.launch.child {name}
+command={python} -I -S {child} {name}
 autorestart=true
 startsecs=0
 startretries=1000000
@@ -64,7 +70,7 @@ def manager_configuration(processes: tuple[Process, ...], descriptors: dict[str,
     """supervisord's configuration (supervisord.org/configuration.html): one program each, one group per stage."""
     # supervisord finds the interpreter on the PATH: a path in the file could hold %, # or ; which mean something.
     python = Path(sys.executable).name
-    parts = ["[supervisord]\nnodaemon=true\nnocleanup=true\nminfds=256\nminprocs=64\numask=077\n"]
+    parts = ["[supervisord]\nnodaemon=true\nnocleanup=true\nchildlogdir=.\nminfds=256\nminprocs=64\numask=077\n"]
     if os.getuid() == 0:
         parts[0] += "user=root\n"
     for priority, stage in enumerate(STAGES):
@@ -72,14 +78,16 @@ def manager_configuration(processes: tuple[Process, ...], descriptors: dict[str,
         if members:
             parts.append(f"[group:{stage}-stage]\nprograms={','.join(members)}\npriority={priority}\n")
         for name in members:
-            parts.append(PROGRAM.format(name=name, python=python, wait=STOP_WAIT_S, descriptor=descriptors[name]))
+            parts.append(
+                PROGRAM.format(name=name, python=python, child=CHILD, wait=STOP_WAIT_S, descriptor=descriptors[name])
+            )
     return "\n".join(parts)
 
 
 def manager_process(run_dir: Path) -> Process:
     """supervisord itself. It gets SIGTERM when we are killed, and then stops the others in their order."""
     files = ("-c", str(run_dir / "supervisord.conf"), "-j", str(run_dir / "supervisord.pid"), "-l", os.devnull)
-    argv = ("python", "-m", "console.launch.manager", "-n", "-y", "0", "-e", "warn", *files)
+    argv = ("python", "-P", SUPERVISORD, "-n", "-y", "0", "-e", "warn", *files)
     return Process(MANAGER, MANAGER, argv, death_signal="SIGTERM")
 
 
@@ -87,7 +95,7 @@ def start(plan: Plan, name: str, output: Output, kept_open: tuple[int, ...] = ()
     """Start `name` of processes.json in a session of its own: the terminal's signals reach only us."""
     descriptor = output.open(name)
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "console.launch.child", name],
+        [sys.executable, "-I", "-S", CHILD, name],
         stdin=subprocess.DEVNULL,
         stdout=descriptor,
         stderr=descriptor,
@@ -123,9 +131,9 @@ def is_ready(port: int) -> bool:
         connection.close()
 
 
-def supervise(plan: Plan, greet: Callable[[], str]) -> None:
+def supervise(plan: Plan, stopper: Stopper, greet: Callable[[], str]) -> None:
     """Run until a signal asks to stop; what `greet` gives is shown once, when /health/ready answers 200."""
-    stopper, output = Stopper(), Output(process.name for process in plan.processes)
+    output = Output(process.name for process in plan.processes)
     manager = manager_process(plan.run_dir)
     write_processes(plan.run_dir, (*plan.processes, manager, *((plan.release,) if plan.release else ())))
     run_release(plan, output, stopper)
@@ -141,6 +149,7 @@ def supervise(plan: Plan, greet: Callable[[], str]) -> None:
     finally:
         running.terminate()
         code = running.wait()
+        remove_socket_folder(socket_path(plan.settings.data_dir).parent, plan.settings.data_dir)
     if not stopper.asked:
         raise LaunchError("manager_ended", f"The process manager ended by itself with exit code {code}.")
 

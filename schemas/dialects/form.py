@@ -1,5 +1,6 @@
 """A form's submission, understood: who, which purposes, yes or no, and nothing else of what was sent."""
 
+import re
 from collections.abc import Mapping
 
 from schemas.address import AddressRefused, parse_address
@@ -10,6 +11,7 @@ from schemas.policy import ConsentField, Form
 from schemas.refusal import NotUnderstood
 
 ENTRY_ID_SIZE_MAX = 100
+_NUMBER = re.compile(r"[\d\s.-]{8,40}")
 
 
 def understand_form(document: object, form: Form, sent_at_ms: int | None) -> Message:
@@ -66,12 +68,15 @@ def texts(document: object) -> dict[str, str]:
 
 
 def _profile(fields: Mapping[str, str], form: Form) -> tuple[dict[str, str], tuple[Dropped, ...]]:
-    """Our closed list of fields, minimised; of everything else only what was forbidden is noted, as `other`."""
+    """Our closed list of fields, minimised. Everything else is left out; what of it was forbidden is noted as `other`,
+    by its name, or by its value where that is a number and nothing else: browser versions look like anything.
+    """
     wanted = {ours: fields[theirs].strip() for ours, theirs in form.fields.items() if theirs in fields}
     kept, removed = minimise({ours: value[:PROFILE_VALUE_SIZE_MAX] for ours, value in wanted.items()})
     dropped = [Dropped(one.field, one.rule) for one in removed]
     for key in sorted(set(fields) - set(form.fields.values())):
-        rule = (fields[key] and forbidden_field_name(key)) or find_forbidden(fields[key])
+        value = fields[key]
+        rule = (value and forbidden_field_name(key)) or (_NUMBER.fullmatch(value) and find_forbidden(value))
         if rule:
             dropped.append(Dropped("other", rule))
     return kept, tuple(dropped)

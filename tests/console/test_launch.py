@@ -17,9 +17,11 @@ from dotenv import dotenv_values
 from standardwebhooks.webhooks import Webhook
 
 from console.launch.child import count_short_lives, pause_s
+from console.launch.development import choose_ports, develop
 from console.launch.procfile import parse_procfile
+from schemas.policy import load_policy
 from schemas.settings import socket_path
-from tests.stack import ROOT, Stack, is_running
+from tests.stack import ROOT, Stack, is_running, make_root
 
 PROCFILE = """\
 release: python -c "print('database is ready')"
@@ -34,22 +36,22 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"ready"]
 """
-LINKED = ("console", "ledger", "schemas", "gunicorn.conf.py", "policy.toml")
+# A processor that is configured, if only as absent, gets no simulator.
+WITHOUT_SIMULATORS = {"WORDPRESS_URL": "", "STRIPE_API_KEY": "", "GOOGLE_CREDENTIALS": ""}
 
 
-def make_root(folder: Path) -> Path:
-    folder.mkdir()
-    for name in LINKED:
-        (folder / name).symlink_to(ROOT / name)
-    (folder / "Procfile").write_text(PROCFILE)
-    (folder / "fake.py").write_text(FAKE_APP)
-    return folder
+def fake_stack(directory: Path) -> Stack:
+    """The project with small programs in the place of its own."""
+    root = make_root(directory)
+    (root / "Procfile").write_text(PROCFILE)
+    (root / "fake.py").write_text(FAKE_APP)
+    return Stack(directory, WITHOUT_SIMULATORS, root)
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     """Not started yet, and the test's own."""
-    made = Stack(tmp_path, root=make_root(tmp_path / "project"))
+    made = fake_stack(tmp_path)
     yield made
     made.stop()
 
@@ -57,8 +59,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Running, for the tests that leave it running."""
-    directory = tmp_path_factory.mktemp("shared")
-    with Stack(directory, root=make_root(directory / "project")) as made:
+    with fake_stack(tmp_path_factory.mktemp("shared")) as made:
         yield made
 
 
@@ -136,7 +137,7 @@ def test_the_server_log_names_events_and_never_shows_what_was_sent(shared: Stack
 
 
 def test_a_second_launcher_on_the_same_data_is_refused(shared: Stack, tmp_path: Path) -> None:
-    second = Stack(shared.data_dir.parent, root=shared.root)
+    second = Stack(shared.data_dir.parent, WITHOUT_SIMULATORS, shared.root)
     second.log_path = tmp_path / "second.log"
     assert second.launch().wait() == 1
     assert second.log_text() == f"samtykke: {shared.data_dir} is in use: another `make run` runs there.\n"
@@ -145,7 +146,7 @@ def test_a_second_launcher_on_the_same_data_is_refused(shared: Stack, tmp_path: 
 
 def test_everything_stops_in_order_and_a_second_start_keeps_secrets_and_keys(stack: Stack) -> None:
     stack.start()
-    assert len(every_process(stack.data_dir)) >= 5
+    assert set(stack.pids()) == {"manager", "valkey", "web", "record", "clock"}
     secrets = dotenv_values(stack.data_dir / "development.env")
     keys = {path.name: path.read_bytes() for path in (stack.data_dir / "keys").iterdir()}
     assert secrets["FORM_SECRETS_NEWSLETTER"]
@@ -200,3 +201,25 @@ def test_a_data_folder_that_others_can_read_is_refused(stack: Stack) -> None:
 def test_a_procfile_is_read_as_heroku_reads_it() -> None:
     text = "# comment: no\nweb: gunicorn 'app:create_app()'\n\nrelay-urgent:  python -m workers x\n"
     assert parse_procfile(text) == {"web": "gunicorn 'app:create_app()'", "relay-urgent": "python -m workers x"}
+
+
+def test_a_simulator_keeps_its_port_only_while_that_is_free() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        kept = {"STRIPE_API_BASE": f"http://127.0.0.1:{port}"}
+        other.listen()
+        assert choose_ports(("stripe",), kept, taken=8000)["stripe"] != port
+    assert choose_ports(("stripe",), kept, taken=8000) == {"stripe": port}
+    assert choose_ports(("stripe",), kept, taken=port)["stripe"] != port
+
+
+def test_a_processor_that_is_configured_later_is_no_longer_simulated(tmp_path: Path) -> None:
+    policy = load_policy(ROOT / "policy.toml")
+    simulated = develop(policy, ("stripe",), {}, 8000, tmp_path)
+    assert simulated.values["STRIPE_MODE"] == "any"
+    assert simulated.values["STRIPE_API_BASE"] == f"http://127.0.0.1:{simulated.ports['stripe']}"
+    configured = develop(policy, ("stripe",), {"STRIPE_API_KEY": "chosen"}, 8000, tmp_path)
+    assert configured.ports == {}
+    assert not {"STRIPE_MODE", "STRIPE_API_BASE", "UNSAFE_ALLOW_LOOPBACK"} & set(configured.values)
+    assert configured.values["FORM_SECRETS_NEWSLETTER"] == simulated.values["FORM_SECRETS_NEWSLETTER"]

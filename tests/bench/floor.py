@@ -1,0 +1,73 @@
+"""The floor: the least that any door on this server must do. Checks the signature over the raw body, commits a row.
+
+Nothing of ours is used: no parsing, no minimising, no sealing, no doorbell, no metrics; Flask, hmac and sqlite3.
+"""
+
+import base64
+import hmac
+import os
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+from flask import Flask, Response, abort, request
+
+from tests.bench.deliveries import FORM, PATHS, STRIPE
+from tests.world import SIGNED_SECRET, STRIPE_SECRET
+
+TOLERANCE_S = 300
+# As ledger.database sets them; `checkpoints` as there: the door leaves the WAL to the recorder.
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON")
+TABLE = "CREATE TABLE delivery (id INTEGER PRIMARY KEY, sender_id TEXT NOT NULL UNIQUE, body BLOB NOT NULL)"
+INSERT = "INSERT INTO delivery (sender_id, body) VALUES (?, ?)"
+DATABASE = "floor.db"
+
+
+def open_floor(path: Path, *, checkpoints: bool) -> sqlite3.Connection:
+    """A connection in autocommit mode with our PRAGMAs, and the table in it."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    for pragma in (*PRAGMAS, f"wal_autocheckpoint={1000 if checkpoints else 0}"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute(TABLE)
+    return connection
+
+
+def create_app() -> Flask:
+    """What gunicorn serves, under our gunicorn.conf.py."""
+    app = Flask("floor")
+    connection = open_floor(Path(os.environ["DATA_DIR"]) / DATABASE, checkpoints=False)
+    turn = threading.Lock()
+    form_secret = base64.b64decode(SIGNED_SECRET.removeprefix("whsec_"))
+
+    def store(sender_id: str, body: bytes) -> Response:
+        with turn:
+            connection.execute(INSERT, (sender_id, body))  # autocommit: on disk when this returns
+        return Response('{"status":"accepted"}', content_type="application/json")
+
+    @app.post(PATHS[FORM])
+    def receive_form() -> Response:
+        raw, headers = request.get_data(cache=False), request.headers
+        message_id, sent_at = headers["webhook-id"], headers["webhook-timestamp"]
+        digest = hmac.digest(form_secret, f"{message_id}.{sent_at}.".encode() + raw, "sha256")
+        _check("v1," + base64.b64encode(digest).decode(), headers["webhook-signature"], sent_at)
+        return store(message_id, raw)
+
+    @app.post(PATHS[STRIPE])
+    def receive_event() -> Response:
+        raw = request.get_data(cache=False)
+        sent_at, signature = (part.partition("=")[2] for part in request.headers["Stripe-Signature"].split(","))
+        digest = hmac.digest(STRIPE_SECRET.encode(), f"{sent_at}.".encode() + raw, "sha256")
+        _check(digest.hex(), signature, sent_at)
+        return store(signature, raw)
+
+    @app.get("/health/ready")
+    def ready() -> str:
+        return "ready"
+
+    return app
+
+
+def _check(expected: str, given: str, sent_at: str) -> None:
+    if not hmac.compare_digest(expected, given) or abs(int(sent_at) - time.time()) > TOLERANCE_S:
+        abort(401)
