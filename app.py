@@ -47,6 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.extensions["door"] = door
     app.config["MAX_CONTENT_LENGTH"] = BODY_SIZE_MAX_BYTES
+    app.url_map.merge_slashes = False  # it redirects, and so repeats a path that may hold a secret
     for make in (forms_blueprint, stripe_blueprint, links_blueprint, health_blueprint, metrics_blueprint):
         app.register_blueprint(make(door))
     register_answers(app)

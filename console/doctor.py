@@ -19,6 +19,7 @@ from ledger.tables import inbox, relay
 from schemas.settings import form_secrets_name
 from workers.context import now_ms
 from workers.queue import connect
+from workers.relays.action import RelayError
 
 # https://sqlite.org/wal.html#walresetbug: fixed in 3.51.3, and in the branches 3.50.7 and 3.44.6.
 SQLITE_FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
@@ -114,7 +115,12 @@ def _secrets(operator: Operator) -> Iterator[Finding]:
 def _processors(operator: Operator) -> Iterator[Finding]:
     context = operator.context
     for processor in context.policy.processors.values():
-        if context.connections.to(processor.key) is None:
+        try:
+            connection = context.connections.to(processor.key)
+        except RelayError as error:
+            yield Finding(FAULT, "processors", f"{processor.key}: {error.reason}")
+            continue
+        if connection is None:
             yield Finding(WARNING, "processors", f"{processor.key} is not connected: its relays are parked")
         else:
             yield Finding(OK, "processors", f"{processor.key} is connected")

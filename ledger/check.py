@@ -42,7 +42,16 @@ def check_address(connection: Connection, keyring: Keyring, address: Address, pu
         return Answer(False, "suppressed", since_ms)
     if own is None:
         return Answer(False, "never_asked")
-    return _answer(connection, read_states(connection, own).get(purpose, ConsentState()))
+    state = read_states(connection, own).get(purpose, ConsentState())
+    stopped_at_ms = _stopped_at_ms(connection, handles, purpose)
+    if state.state == GIVEN and stopped_at_ms is not None and stopped_at_ms >= state.effective_at_ms:
+        return Answer(False, WITHDRAWN, stopped_at_ms)  # by another spelling, before this one was known
+    return _answer(connection, state)
+
+
+def _stopped_at_ms(connection: Connection, handles: list[bytes], purpose: str) -> int | None:
+    states = [read_states(connection, handle).get(purpose, ConsentState()) for handle in handles]
+    return max((state.effective_at_ms for state in states if state.state == WITHDRAWN), default=None)
 
 
 def _answer(connection: Connection, state: ConsentState) -> Answer:

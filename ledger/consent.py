@@ -26,10 +26,11 @@ def sign_up(connection: Connection, recorder: Recorder, message: Message) -> lis
     person = _find_or_create(connection, recorder, address, message.language)
     new = [_decision_entry(recorder, message, person, decision) for decision in message.decisions]
     states = read_states(connection, person.handle)
+    stops = _stops(connection, recorder, address)
     positions = append(connection, recorder, new + dropped_entries(recorder, message, person.handle))
     fold(connection, recorder, new, positions)
-    requested = [one.entry for one in new if one.entry.kind is Kind.REQUESTED and _open_to(states, one.entry)]
-    if requested and not _asked_lately(connection, recorder, person, address, requested):
+    requested = [one.entry for one in new if one.entry.kind is Kind.REQUESTED and _open_to(states, stops, one.entry)]
+    if requested and not _asked_lately(connection, recorder, person, stops, requested):
         _ask_for_confirmation(connection, recorder, person, requested, positions[0])
     return positions
 
@@ -50,7 +51,7 @@ def _decision_entry(recorder: Recorder, message: Message, person: vault.Subject,
     entry = Entry(
         id=new_id(),
         kind=kind,
-        recorded_at_ms=recorder.now_ms,
+        recorded_at_ms=recorder.recorded_at_ms,
         subject=person.handle,
         purpose=decision.purpose,
         occurred_at_ms=effective_at_ms(message.sent_at_ms, recorder.received_at_ms),
@@ -67,32 +68,48 @@ def _decision_entry(recorder: Recorder, message: Message, person: vault.Subject,
     return sealed(person, entry, {"email": message.email, **(message.profile or {})})
 
 
-def _open_to(states: Mapping[str, ConsentState], entry: Entry) -> bool:
+def _stops(connection: Connection, recorder: Recorder, address: Address) -> dict[str, int]:
+    """When each purpose was last withdrawn by anybody whom the address may mean, known to us or not."""
+    tags = address_tags(recorder.keyring["index_pepper"], address)
+    withdrawn = [
+        (purpose, state.effective_at_ms)
+        for handle in vault.find_by_wide(connection, tags.wide)
+        for purpose, state in read_states(connection, handle).items()
+        if state.state == WITHDRAWN
+    ]
+    tag = suppression_tag(recorder.keyring["suppression"], address)
+    suppressed = select(suppression.c.purpose, suppression.c.effective_at_ms).where(suppression.c.tag == tag)
+    stops: dict[str, int] = {}
+    for purpose, at_ms in [*withdrawn, *((row.purpose, row.effective_at_ms) for row in connection.execute(suppressed))]:
+        stops[purpose] = max(at_ms, stops.get(purpose, at_ms))
+    return stops
+
+
+def _open_to(states: Mapping[str, ConsentState], stops: Mapping[str, int], entry: Entry) -> bool:
     """Whether a request may ask: not if it is given already, nor if it is older than a withdrawal."""
+    stopped_at_ms = stops.get(entry.purpose or "")
     state = states.get(entry.purpose or "", ConsentState())
-    if state.state == GIVEN:
+    if state.state == GIVEN and (stopped_at_ms is None or stopped_at_ms < state.effective_at_ms):
         return False
-    return not (state.state == WITHDRAWN and state.effective_at_ms >= (entry.occurred_at_ms or 0))
+    return stopped_at_ms is None or stopped_at_ms < (entry.occurred_at_ms or 0)
 
 
 def _asked_lately(
-    connection: Connection, recorder: Recorder, person: vault.Subject, address: Address, requested: Sequence[Entry]
+    connection: Connection,
+    recorder: Recorder,
+    person: vault.Subject,
+    stops: Mapping[str, int],
+    requested: Sequence[Entry],
 ) -> bool:
-    """A sign-up form must not become a way to fill a mailbox; somebody who said stop is asked once a day at most."""
+    """A sign-up form must not become a way to fill a mailbox; whoever said stop is asked once a day at most.
+
+    Whatever the spelling, then: they all arrive in the mailbox of the person who said it.
+    """
     wanted = {entry.purpose for entry in requested}
-    stopped = _is_suppressed(connection, recorder, address) or any(
-        state.state == WITHDRAWN for state in read_states(connection, person.handle).values()
-    )
-    since_ms = recorder.now_ms - (DAY_MS if stopped else RESEND_AFTER_MS)
-    return any(
-        link.created_at_ms > since_ms and (stopped or wanted <= set(link.purposes))
-        for link in links.confirmations(connection, person.handle)
-    )
-
-
-def _is_suppressed(connection: Connection, recorder: Recorder, address: Address) -> bool:
-    tag = suppression_tag(recorder.keyring["suppression"], address)
-    return connection.execute(select(suppression.c.tag).where(suppression.c.tag == tag)).first() is not None
+    since_ms = recorder.recorded_at_ms - (DAY_MS if stops else RESEND_AFTER_MS)
+    handles = vault.siblings(connection, person.handle) if stops else [person.handle]
+    asked = [link for handle in handles for link in links.confirmations(connection, handle)]
+    return any(link.created_at_ms > since_ms and (stops or wanted <= set(link.purposes)) for link in asked)
 
 
 def _ask_for_confirmation(
@@ -100,7 +117,7 @@ def _ask_for_confirmation(
 ) -> None:
     purposes = [entry.purpose or "" for entry in requested]
     ids = [entry.id for entry in requested]
-    links.create_link(connection, links.CONFIRM, person.handle, recorder.now_ms, purposes, ids)
+    links.create_link(connection, links.CONFIRM, person.handle, recorder.recorded_at_ms, purposes, ids)
     send_mail(connection, recorder, person.handle, CONFIRMATION, purposes, ids[0], position)
 
 
@@ -133,7 +150,7 @@ def _given_entry(recorder: Recorder, message: Message, handle: bytes, purpose: s
         Entry(
             id=new_id(),
             kind=Kind.GIVEN,
-            recorded_at_ms=recorder.now_ms,
+            recorded_at_ms=recorder.recorded_at_ms,
             subject=handle,
             purpose=purpose,
             occurred_at_ms=recorder.received_at_ms,
@@ -163,7 +180,7 @@ def purchase(connection: Connection, recorder: Recorder, message: Message) -> li
     entry = Entry(
         id=new_id(),
         kind=Kind.PURCHASE,
-        recorded_at_ms=recorder.now_ms,
+        recorded_at_ms=recorder.recorded_at_ms,
         occurred_at_ms=effective_at_ms(message.sent_at_ms, recorder.received_at_ms),
         received_at_ms=recorder.received_at_ms,
         basis="contract",

@@ -4,11 +4,12 @@ Duplicates are decided by UNIQUE(source, delivery_key) for ever; a delivery with
 the same content in the ten minutes before it.
 """
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.database import Database
@@ -16,6 +17,7 @@ from ledger.identity import AddressTags
 from ledger.keyring import Keyring
 from ledger.sealing import open_inbox_box, public_of, seal_for_inbox, tag
 from ledger.tables import inbox, ledger_entry, pending_withdrawal, subject_address
+from schemas.entry import Kind
 
 SAME_CONTENT_WINDOW_MS = 10 * 60 * 1000
 NEW, RECORDED, PARKED = "new", "recorded", "parked"
@@ -37,7 +39,7 @@ class PendingWithdrawal:
 
     purposes: tuple[str, ...]
     subject: bytes | None = None
-    tags: AddressTags | None = None
+    tags: AddressTags | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class Delivery:
     """One inbound webhook, verified. `content` is compared, `payload` is sealed; neither is stored in clear."""
 
     source: str
-    content: bytes
-    payload: bytes
+    content: bytes = field(repr=False)
+    payload: bytes = field(repr=False)
     sender_id: str | None = None
     key_id: str | None = None
     parked_reason: str | None = None
@@ -58,21 +60,33 @@ def accept(database: Database, keyring: Keyring, delivery: Delivery, now_ms: int
     digest = tag(keyring["index_pepper"].value, "body", f"{delivery.source}\x00{delivery.content.hex()}")
     box = seal_for_inbox(keyring["inbox_public"], delivery.payload, _context(delivery.source, digest))
     with database.write() as connection:
-        same = _same_delivery(connection, delivery, digest, now_ms, database.is_sqlite)
-        if same is not None and same.body_digest == digest:
-            return Acceptance.DUPLICATE, same.id
-        key = delivery.sender_id or f"{digest.hex()}:{now_ms}"
-        reason = delivery.parked_reason
-        if same is not None:
-            key, reason = f"{key}#{digest.hex()}", CONFLICT
-        inbox_id = _insert(connection, delivery, key, reason, digest, box, now_ms)
-        if inbox_id is None:  # the same conflict again, or a twin that committed first
-            return Acceptance.DUPLICATE, _id_of(connection, delivery.source, key)
-        if delivery.withdrawal is not None:  # a conflicting one too: until somebody has looked, it stops
+        acceptance, inbox_id = _store(connection, delivery, digest, box, now_ms)
+        # A conflicting withdrawal too: until somebody has looked, it stops.
+        if delivery.withdrawal is not None and acceptance is not Acceptance.DUPLICATE:
             _insert_pending(connection, inbox_id, delivery.withdrawal)
-    if reason == CONFLICT:
-        return Acceptance.CONFLICT, inbox_id
-    return (Acceptance.PARKED if reason else Acceptance.ACCEPTED), inbox_id
+    return acceptance, inbox_id
+
+
+def _store(
+    connection: Connection, delivery: Delivery, digest: bytes, box: bytes, now_ms: int
+) -> tuple[Acceptance, int]:
+    same = _same_delivery(connection, delivery, digest, now_ms)
+    if same is None:
+        # Without an id the key must only be new: the same content may count twice in one millisecond.
+        key = f"{digest.hex()}:{secrets.token_hex(8)}" if delivery.sender_id is None else delivery.sender_id
+        inbox_id = _insert(connection, delivery, key, delivery.parked_reason, digest, box, now_ms)
+        if inbox_id is not None:
+            return (Acceptance.PARKED if delivery.parked_reason else Acceptance.ACCEPTED), inbox_id
+        # PostgreSQL: a twin was committed since we looked. Its body may be another one, so look again.
+        same = _same_delivery(connection, delivery, digest, now_ms)
+        assert same is not None, "a row of this key is in the way, and is not there"
+    if same.body_digest == digest:
+        return Acceptance.DUPLICATE, same.id
+    key = f"{delivery.sender_id}#{digest.hex()}"
+    inbox_id = _insert(connection, delivery, key, CONFLICT, digest, box, now_ms)
+    if inbox_id is None:  # the same conflict again
+        return Acceptance.DUPLICATE, _id_of(connection, delivery.source, key)
+    return Acceptance.CONFLICT, inbox_id
 
 
 def _context(source: str, digest: bytes) -> bytes:
@@ -80,36 +94,37 @@ def _context(source: str, digest: bytes) -> bytes:
 
 
 def _same_delivery(
-    connection: Connection, delivery: Delivery, digest: bytes, now_ms: int, is_sqlite: bool
+    connection: Connection, delivery: Delivery, digest: bytes, now_ms: int
 ) -> "Row[Any, Any, Any] | None":
     columns = select(inbox.c.id, inbox.c.body_digest, inbox.c.received_at_ms).where(inbox.c.source == delivery.source)
     if delivery.sender_id is not None:
         return connection.execute(columns.where(inbox.c.delivery_key == delivery.sender_id)).one_or_none()
-    if not is_sqlite:  # twins without an id have no unique key to meet at: they queue here instead
+    if connection.dialect.name != "sqlite":  # twins without an id have no unique key to meet at: they queue here
         number = int.from_bytes(digest[:8], "big", signed=True)
         connection.execute(select(func.pg_advisory_xact_lock(number)))
     recent = columns.where(inbox.c.body_digest == digest, inbox.c.received_at_ms > now_ms - SAME_CONTENT_WINDOW_MS)
     row = connection.execute(recent.order_by(inbox.c.id.desc()).limit(1)).one_or_none()
-    if row is not None and delivery.withdrawal and _changed_since(connection, delivery.withdrawal, row.received_at_ms):
+    if row is not None and delivery.withdrawal and _changed_since(connection, delivery.withdrawal, row):
         return None
     return row
 
 
-def _changed_since(connection: Connection, withdrawal: PendingWithdrawal, since_ms: int) -> bool:
-    """Whether the person said anything else since: then the same withdrawal again is a new one."""
-    query = (
-        select(func.count())
-        .select_from(ledger_entry)
-        .where(
-            ledger_entry.c.recorded_at_ms >= since_ms, ledger_entry.c.kind.in_(("consent.requested", "consent.given"))
-        )
+def _changed_since(connection: Connection, withdrawal: PendingWithdrawal, earlier: "Row[Any, Any, Any]") -> bool:
+    """Whether the person said, or may have said, anything else since: then the same withdrawal again is a new one."""
+    # A sealed sign-up that waits or is parked could be this person's, and would be newer than the first withdrawal.
+    waiting = select(inbox.c.id).where(inbox.c.id > earlier.id, inbox.c.status != RECORDED, inbox.c.urgent == 0)
+    if connection.execute(waiting.limit(1)).first() is not None:
+        return True
+    if withdrawal.tags is not None:
+        wide = select(literal(withdrawal.tags.wide))
+    else:
+        wide = select(subject_address.c.wide).where(subject_address.c.subject == withdrawal.subject)
+    said = select(ledger_entry.c.position).where(
+        ledger_entry.c.recorded_at_ms >= earlier.received_at_ms,
+        ledger_entry.c.kind.in_((Kind.REQUESTED, Kind.GIVEN)),
+        ledger_entry.c.subject.in_(select(subject_address.c.subject).where(subject_address.c.wide.in_(wide))),
     )
-    if withdrawal.subject is not None:
-        query = query.where(ledger_entry.c.subject == withdrawal.subject)
-    elif withdrawal.tags is not None:
-        matching = select(subject_address.c.subject).where(subject_address.c.wide == withdrawal.tags.wide)
-        query = query.where(ledger_entry.c.subject.in_(matching))
-    return bool(connection.execute(query).scalar_one())
+    return connection.execute(said.limit(1)).first() is not None
 
 
 def _insert(

@@ -47,6 +47,15 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
+def lock_head(connection: Connection) -> None:
+    """Wait for whoever appends now, and make others wait until this transaction ends (PostgreSQL; SQLite does by itself).
+
+    First of all in a transaction that decides by what it reads: or it decides, waits for the head in append_many, and
+    appends what is no longer true. Taken first, the order of locks is also the same for everybody: no deadlock.
+    """
+    connection.execute(select(ledger_head.c.id).with_for_update())
+
+
 def append_many(connection: Connection, entries: Sequence[NewEntry]) -> list[int]:
     """Append in order; returns the positions. The caller's transaction decides whether it happened."""
     if not entries:

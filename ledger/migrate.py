@@ -16,7 +16,8 @@ MIGRATION_LOCK = 0x5A6D74796B6B65
 
 def _config(connection: Connection | None = None) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    folder = str(Path(__file__).parent / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))  # alembic reads it with configparser
     config.attributes["connection"] = connection
     return config
 

@@ -20,7 +20,7 @@ CONFIRMATION, RECEIPT, WITHDRAW = "confirmation", "receipt", "withdraw"
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Keys, policy, and the delivery that is being recorded. Times are unix milliseconds."""
+    """Keys, policy, and the delivery that is being recorded. Times are unix milliseconds; `now_ms` is our clock."""
 
     keyring: Keyring
     policy: Policy
@@ -28,10 +28,14 @@ class Recorder:
     received_at_ms: int
     inbox_id: int | None = None
 
+    @property
+    def recorded_at_ms(self) -> int:
+        """Never before the receipt, which never steps back. What falls due does so by the clock alone: after a
+        step back it would otherwise wait for as long as the clock was ahead."""
+        return max(self.now_ms, self.received_at_ms)
 
-def append(
-    connection: Connection, recorder: Recorder, new: Sequence[NewEntry], first_ordinal: int = 0
-) -> list[int]:
+
+def append(connection: Connection, recorder: Recorder, new: Sequence[NewEntry], first_ordinal: int = 0) -> list[int]:
     """Append; UNIQUE(delivery, ordinal) is what makes a second effect of one delivery impossible."""
     numbered = [
         replace(one, inbox_id=recorder.inbox_id, ordinal=ordinal) for ordinal, one in enumerate(new, first_ordinal)
@@ -85,7 +89,7 @@ def dropped_entries(recorder: Recorder, message: Message, handle: bytes | None) 
             Entry(
                 id=new_id(),
                 kind=Kind.DROPPED,
-                recorded_at_ms=recorder.now_ms,
+                recorded_at_ms=recorder.recorded_at_ms,
                 subject=handle,
                 source=message.source,
                 field=field,

@@ -3,13 +3,22 @@
 A request that nobody confirmed is the only thing that expires without being asked (decision 0001).
 """
 
-from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy import Connection, delete, exists, func, select, update
 
 from ledger import inbox as deliveries
 from ledger.database import Database
-from ledger.log import NewEntry, append_many, new_id
+from ledger.log import NewEntry, append_many, lock_head, new_id
 from ledger.state import GIVEN, WITHDRAWN
-from ledger.tables import consent_state, inbox, ledger_entry, link, subject, subject_address, vault
+from ledger.tables import (
+    consent_state,
+    inbox,
+    ledger_entry,
+    link,
+    pending_withdrawal,
+    subject,
+    subject_address,
+    vault,
+)
 from schemas.entry import Entry, Kind
 from schemas.policy import Policy
 
@@ -20,7 +29,9 @@ BATCH_ROWS = 100
 def expire(database: Database, policy: Policy, now_ms: int) -> tuple[int, int]:
     """(subjects shredded, parked bodies wiped)."""
     with database.write() as connection:
-        subjects = _expired_subjects(connection, now_ms - policy.retention.unconfirmed_request_days * DAY_MS)
+        lock_head(connection)  # nobody may be confirming what is found expired here
+        recorded_until_ms = _recorded_until_ms(connection, now_ms)
+        subjects = _expired_subjects(connection, recorded_until_ms - policy.retention.unconfirmed_request_days * DAY_MS)
         for handle in subjects:
             _shred(connection, handle, now_ms)
         wiped = connection.execute(
@@ -35,11 +46,18 @@ def expire(database: Database, policy: Policy, now_ms: int) -> tuple[int, int]:
     return len(subjects), wiped
 
 
+def _recorded_until_ms(connection: Connection, now_ms: int) -> int:
+    """Until when everything is recorded: a confirmation that was accepted in time may wait in the inbox still."""
+    oldest_ms = connection.execute(select(func.min(inbox.c.received_at_ms)).where(inbox.c.status == deliveries.NEW))
+    return min(now_ms, oldest_ms.scalar() or now_ms)
+
+
 def _expired_subjects(connection: Connection, before_ms: int) -> list[bytes]:
     """Subjects of whom nothing but unconfirmed or refused requests is known, the last of them older than that."""
     decided = exists().where(consent_state.c.subject == subject.c.handle, consent_state.c.state.in_((GIVEN, WITHDRAWN)))
     newer = exists().where(ledger_entry.c.subject == subject.c.handle, ledger_entry.c.recorded_at_ms >= before_ms)
-    query = select(subject.c.handle).where(subject.c.created_at_ms < before_ms, ~decided, ~newer)
+    stopping = exists().where(pending_withdrawal.c.subject == subject.c.handle)
+    query = select(subject.c.handle).where(subject.c.created_at_ms < before_ms, ~decided, ~newer, ~stopping)
     return list(connection.execute(query.limit(BATCH_ROWS)).scalars())
 
 

@@ -38,6 +38,7 @@ inbox = Table(
 )
 Index("inbox_by_status", inbox.c.status, inbox.c.urgent.desc(), inbox.c.id)
 Index("inbox_by_digest", inbox.c.body_digest)
+Index("inbox_by_received", inbox.c.received_at_ms)
 
 pending_withdrawal = Table(
     "pending_withdrawal",

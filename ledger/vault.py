@@ -15,6 +15,7 @@ from ledger.sealing import SALT_SIZE_BYTES, commitment, seal, seal_versioned, un
 from ledger.tables import ledger_entry, subject, subject_address, vault
 
 HANDLE_SIZE_BYTES = 16
+SPELLING = "spelling"  # in a payload: an address that is perhaps this person's, and perhaps somebody else's
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ def find_by_wide(connection: Connection, wide: bytes) -> list[bytes]:
     return sorted(found.scalars())
 
 
+def siblings(connection: Connection, handle: bytes) -> list[bytes]:
+    """Every subject that may be the same person, the subject itself among them."""
+    return sorted({one for wide in wide_tags(connection, handle) for one in find_by_wide(connection, wide)})
+
+
 def wide_tags(connection: Connection, handle: bytes) -> list[bytes]:
     found = connection.execute(select(subject_address.c.wide).where(subject_address.c.subject == handle))
     return list(found.scalars())
@@ -90,6 +96,15 @@ def open_payloads(connection: Connection, person: Subject) -> list[dict[str, Any
 
 
 def emails(connection: Connection, person: Subject) -> tuple[str, ...]:
-    """Every spelling of every address of a person, oldest first."""
-    found = [payload["email"] for payload in open_payloads(connection, person) if payload.get("email")]
+    """Every address that is this person's for certain, as it was spelled, oldest first. Mails go nowhere else."""
+    return _addresses(connection, person, "email")
+
+
+def emails_to_stop(connection: Connection, person: Subject) -> tuple[str, ...]:
+    """Also the spellings by which a withdrawal may have meant this person: those must fall silent too."""
+    return tuple(dict.fromkeys(emails(connection, person) + _addresses(connection, person, SPELLING)))
+
+
+def _addresses(connection: Connection, person: Subject, field: str) -> tuple[str, ...]:
+    found = [payload[field] for payload in open_payloads(connection, person) if payload.get(field)]
     return tuple(dict.fromkeys(found))

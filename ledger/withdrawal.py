@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
 from ledger import links, outbox, vault
 from ledger.identity import address_tags, suppression_tag
@@ -26,7 +26,7 @@ def withdraw_address(connection: Connection, recorder: Recorder, message: Messag
     message = replace(message, purposes=purposes)
     if not handles:
         return _suppress(connection, recorder, message, address)
-    return _withdraw_subjects(connection, recorder, message, handles)
+    return _withdraw_subjects(connection, recorder, message, handles, vault.find_by_narrow(connection, tags.narrow))
 
 
 def withdraw_by_link(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
@@ -34,20 +34,27 @@ def withdraw_by_link(connection: Connection, recorder: Recorder, message: Messag
     if link is None:  # an erased person's link still answers 200, and there is nothing left to stop
         return []
     purposes = link.purposes or tuple(recorder.policy.purposes)
-    return _withdraw_subjects(connection, recorder, replace(message, purposes=purposes), [link.subject])
+    handles = vault.siblings(connection, link.subject)
+    return _withdraw_subjects(connection, recorder, replace(message, purposes=purposes), handles)
 
 
 def _withdraw_subjects(
-    connection: Connection, recorder: Recorder, message: Message, handles: Iterable[bytes]
+    connection: Connection,
+    recorder: Recorder,
+    message: Message,
+    handles: Iterable[bytes],
+    own: bytes | None = None,
 ) -> list[int]:
+    """`own`: whose address the message names for certain; with the others it is only a spelling."""
     new: list[NewEntry] = []
     firsts: list[tuple[bytes, int]] = []
     for handle in handles:
         person = vault.load_subject(connection, recorder.keyring["kek"], handle)
         firsts.append((handle, len(new)))
+        payload = {"email" if handle == own else vault.SPELLING: message.email}
         for purpose in message.purposes:
             entry = _withdrawn_entry(recorder, message, handle, purpose)
-            new.append(sealed(person, entry, {"email": message.email}) if message.email else NewEntry(entry))
+            new.append(sealed(person, entry, payload) if message.email else NewEntry(entry))
         links.close_confirmations(connection, handle)
     positions = append(connection, recorder, new + dropped_entries(recorder, message, None))
     fold(connection, recorder, new, positions)
@@ -62,7 +69,7 @@ def _withdrawn_entry(recorder: Recorder, message: Message, handle: bytes, purpos
     return Entry(
         id=new_id(),
         kind=Kind.WITHDRAWN,
-        recorded_at_ms=recorder.now_ms,
+        recorded_at_ms=recorder.recorded_at_ms,
         subject=handle,
         purpose=purpose,
         occurred_at_ms=effective_at_ms(message.sent_at_ms, recorder.received_at_ms),
@@ -111,11 +118,16 @@ def _suppress(connection: Connection, recorder: Recorder, message: Message, addr
     positions = append(connection, recorder, new + dropped_entries(recorder, message, None))
     tag = suppression_tag(recorder.keyring["suppression"], address)
     for entry in entries:
-        condition = (suppression.c.tag == tag) & (suppression.c.purpose == entry.purpose)
-        connection.execute(delete(suppression).where(condition))
-        connection.execute(
-            insert(suppression).values(tag=tag, purpose=entry.purpose, effective_at_ms=entry.occurred_at_ms)
-        )
+        _keep_suppressed(connection, tag, entry.purpose or "", entry.occurred_at_ms or 0)
     cause = entries[0].id
     _carry_withdrawal(connection, recorder, handle, message.purposes, cause, positions[0], address.verbatim)
     return positions
+
+
+def _keep_suppressed(connection: Connection, tag: bytes, purpose: str, effective_at_ms: int) -> None:
+    """A suppression takes the latest time that was ever said: an older withdrawal that comes late moves nothing."""
+    condition = (suppression.c.tag == tag) & (suppression.c.purpose == purpose)
+    known_ms = connection.execute(select(suppression.c.effective_at_ms).where(condition)).scalar_one_or_none()
+    latest_ms = effective_at_ms if known_ms is None else max(known_ms, effective_at_ms)
+    connection.execute(delete(suppression).where(condition))
+    connection.execute(insert(suppression).values(tag=tag, purpose=purpose, effective_at_ms=latest_ms))

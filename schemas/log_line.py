@@ -1,5 +1,6 @@
 """The shape of a log line: one JSON object of a fixed event name and allow-listed keys, never a value from outside."""
 
+import datetime
 import json
 import logging
 import sys
@@ -26,7 +27,8 @@ class _ForeignFormatter(logging.Formatter):
     """Lines of libraries: their logger, level and the shape of the message, but never its arguments."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {"at": self.formatTime(record), "level": record.levelname.lower(), "event": "library"}
+        at = datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat().replace("+00:00", "Z")
+        line = {"at": at, "level": record.levelname.lower(), "event": "library"}
         line["source"] = record.name
         if record.exc_info and record.exc_info[1] is not None:
             line |= error_fields(record.exc_info[1])

@@ -5,13 +5,14 @@ Secrets come from the environment or from a file named by `<NAME>_FILE` (environ
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dotenv import dotenv_values
 from environs import EnvError, FileAwareEnv
-from marshmallow.validate import OneOf
+from marshmallow.validate import OneOf, Range
 
 # sun_path of a unix socket holds 108 bytes on Linux and 104 on macOS (unix(7)); leave room for the NUL.
 SOCKET_PATH_SIZE_MAX_BYTES = 100
@@ -156,21 +157,28 @@ def load_settings(root: Path | None = None) -> Settings:
     try:
         return _build(env, root, files)
     except (EnvError, ValueError) as error:
-        name = next((option.name for option in OPTIONS if option.name in str(error)), "a FORM_SECRETS_ variable")
-        raise SettingsError(f"{name} cannot be used") from None
+        raise SettingsError(f"{_named_in(str(error))} cannot be used") from None
+
+
+def _named_in(text: str) -> str:
+    """Which setting an error speaks of. FORM_SECRETS_SUPPORT is not PORT."""
+    if FORM_SECRETS_PREFIX in text:
+        return f"a {FORM_SECRETS_PREFIX} variable"
+    found = re.findall(r"[A-Z][A-Z_]+", text)
+    return next((option.name for option in OPTIONS if {option.name, f"{option.name}_FILE"} & {*found}), "a setting")
 
 
 def _build(env: FileAwareEnv, root: Path, files: list[Path]) -> Settings:
     data_dir = (root / env.str("DATA_DIR", "var")).resolve()
-    port = env.int("PORT", 8000)
+    port = env.int("PORT", 8000, validate=Range(1, 65535))
     return Settings(
         data_dir=data_dir,
         database_url=_database_url(env.str("DATABASE_URL", ""), data_dir),
         redis_url=env.str("REDIS_URL", "") or f"unix://{socket_path(data_dir)}",
         port=port,
         public_url=env.str("PUBLIC_URL", f"http://127.0.0.1:{port}").rstrip("/"),
-        web_concurrency=env.int("WEB_CONCURRENCY", 1),
-        web_threads=env.int("WEB_THREADS", 8),
+        web_concurrency=env.int("WEB_CONCURRENCY", 1, validate=Range(min=1)),
+        web_threads=env.int("WEB_THREADS", 8, validate=Range(min=1)),
         policy_file=root / env.str("POLICY_FILE", "policy.toml"),
         keys_dir=root / env.str("KEYS_DIR", str(data_dir / "keys")),
         keyring=env.str("KEYRING", "") or None,

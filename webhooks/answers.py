@@ -1,7 +1,7 @@
 """Answers: one table from what became of a delivery to what its sender reads, and one shape for every refusal."""
 
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from ledger.errors import DatabaseAwayError
 from ledger.inbox import Acceptance
@@ -60,7 +60,10 @@ def register_answers(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response:
         status = error.code or 500
-        return refusal(Refused(status, _REASONS.get(status, "request_refused")))
+        response = refusal(Refused(status, _REASONS.get(status, "request_refused")))
+        if isinstance(error, MethodNotAllowed):  # RFC 9110, 15.5.6: must name the methods that are allowed
+            response.allow.update(error.valid_methods or ())
+        return response
 
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:

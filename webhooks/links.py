@@ -9,7 +9,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 
 from ledger.inbox import Delivery, PendingWithdrawal
 from ledger.links import CONFIRM, WITHDRAW, Link, find_link
-from schemas.message import LANGUAGES, Message, MessageType, comparable, format_message
+from schemas.message import Message, MessageType, comparable, format_message
 from schemas.policy import Purpose
 from schemas.refusal import Refused
 from schemas.token import TokenRefused, parse_token
@@ -21,6 +21,9 @@ SOURCE = "link"
 # RFC 8058, 3.2: the body of a one-click POST is this pair, as form data or urlencoded.
 ONE_CLICK = ("List-Unsubscribe", "One-Click")
 BY_HAND = ("confirm", "1")
+METHODS = {ONE_CLICK: "one_click", BY_HAND: "web_form"}
+# What a browser may ask for, and the language we have for it: nb also answers Norwegian and Nynorsk.
+LANGUAGE_OF = {"nb": "nb", "no": "nb", "nn": "nb", "en": "en"}
 
 
 def links_blueprint(door: Door) -> Blueprint:
@@ -35,7 +38,7 @@ def links_blueprint(door: Door) -> Blueprint:
     @verified
     def withdraw(token: str) -> Response:
         link_id = _verify(door, token)
-        method = _method()
+        method = _method(ONE_CLICK, BY_HAND)
         link = _load(door, link_id, WITHDRAW)
         if link is not None:  # the link of an erased person answers the same: there is nothing left to stop
             door.take_in(_withdrawal(door, link, method))
@@ -50,7 +53,7 @@ def links_blueprint(door: Door) -> Blueprint:
     @verified
     def confirm(token: str) -> Response:
         link_id = _verify(door, token)
-        _method()
+        _method(BY_HAND)  # the words of a withdrawal must never give anything
         link = _load(door, link_id, CONFIRM)
         if link is not None and link.status == "open":
             door.take_in(_confirmation(link))
@@ -77,14 +80,13 @@ def _find(door: Door, token: str, kind: str) -> Link | None:
     return _load(door, _verify(door, token), kind)
 
 
-def _method() -> str:
+def _method(*accepted: tuple[str, str]) -> str:
     """How the person said it. Any other body is refused: a scanner's empty POST must not act."""
     request.max_content_length = min(BODY_SIZE_MAX_BYTES, 4096)
     pairs = list(request.form.items(multi=True))
-    if ONE_CLICK in pairs:
-        return "one_click"
-    if BY_HAND in pairs:
-        return "web_form"
+    for words in accepted:
+        if words in pairs:
+            return METHODS[words]
     raise Refused(400, "nothing_confirmed")
 
 
@@ -106,17 +108,19 @@ def _confirmation(link: Link) -> Delivery:
 
 
 def _page(door: Door, template: str, link: Link | None) -> Response:
-    language = request.accept_languages.best_match(LANGUAGES, default="nb")
+    language = LANGUAGE_OF[request.accept_languages.best_match(LANGUAGE_OF, default="nb")]
     body = render_template(
         template,
         language=language,
         controller=door.policy.controller,
         authority=door.policy.authority,
         purposes=_purposes(door, link.purposes if link else ()),
-        is_open=link is None or link.status == "open",
+        # A confirmation whose link is gone came too late, or its person is erased: nothing was confirmed by it.
+        is_open=link is not None and link.status == "open",
     )
     return make_response(body)
 
 
 def _purposes(door: Door, keys: Sequence[str]) -> list[Purpose]:
-    return [door.policy.purposes[key] for key in (keys or door.policy.purposes)]
+    """The named ones, or all; a link may name one that the policy has dropped since."""
+    return [purpose for key, purpose in door.policy.purposes.items() if not keys or key in keys]

@@ -1,5 +1,6 @@
 """Start one worker process: `python -m workers record | relay-urgent | relay | clock`."""
 
+import os
 import socket
 import sys
 
@@ -57,6 +58,9 @@ def main() -> None:
     process = sys.argv[1]
     settings = load_settings(project_root())
     configure_logging(settings.log_level)
+    if os.environ.get("STRIPE_LOG"):  # it makes Stripe's library print addresses
+        log.error("stripe_log_must_not_be_set")
+        raise SystemExit(1)
     context = build_context(settings, ROLE_OF_PROCESS[process])
     try:
         if process == "clock":

@@ -3,15 +3,20 @@
 import json
 import threading
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from schemas.policy import Policy
 from schemas.settings import Settings
 from workers.outgoing import OutgoingSession
-from workers.relays.action import RelayError
-from workers.relays.google import GoogleConnection
-from workers.relays.stripe import RESPONSE_SIZE_MAX_BYTES, StripeConnection
-from workers.relays.wordpress import WordPressConnection
+
+if TYPE_CHECKING:
+    from workers.relays.google import GoogleConnection
+    from workers.relays.stripe import StripeConnection
+    from workers.relays.wordpress import WordPressConnection
+
+# Each relay is imported where it is first used: the vendors' SDKs take half a second, and a command or a recorder
+# that never talks to them should not wait for them.
 
 
 def _session(settings: Settings, *urls: str, response_size_max_bytes: int = 65_536) -> OutgoingSession:
@@ -24,21 +29,28 @@ def _session(settings: Settings, *urls: str, response_size_max_bytes: int = 65_5
     )
 
 
-def _wordpress(settings: Settings, _policy: Policy) -> WordPressConnection | None:
+def _wordpress(settings: Settings, _policy: Policy) -> "WordPressConnection | None":
+    from workers.relays.wordpress import WordPressConnection
+
     if settings.wordpress_url is None or settings.wordpress_secret is None:
         return None
     session = _session(settings, settings.wordpress_url)
     return WordPressConnection(settings.wordpress_url, settings.wordpress_secret, session)
 
 
-def _stripe(settings: Settings, _policy: Policy) -> StripeConnection | None:
+def _stripe(settings: Settings, _policy: Policy) -> "StripeConnection | None":
+    from workers.relays.stripe import RESPONSE_SIZE_MAX_BYTES, StripeConnection
+
     if settings.stripe_api_key is None:
         return None
     session = _session(settings, settings.stripe_api_base, response_size_max_bytes=RESPONSE_SIZE_MAX_BYTES)
     return StripeConnection(settings.stripe_api_key, settings.stripe_api_base, session)
 
 
-def _google(settings: Settings, policy: Policy) -> GoogleConnection | None:
+def _google(settings: Settings, policy: Policy) -> "GoogleConnection | None":
+    from workers.relays.action import RelayError
+    from workers.relays.google import GoogleConnection
+
     if settings.google_credentials is None or settings.google_subject is None:
         return None
     try:

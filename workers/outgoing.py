@@ -210,7 +210,7 @@ class OutgoingSession(requests.Session):
         self._deadline_s = deadline_s
         self._response_size_max_bytes = response_size_max_bytes
         self.trust_env = False
-        self.headers["Accept-Encoding"] = "identity"
+        self.headers.update({"Accept-Encoding": "identity", "Connection": "close"})
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
             self.mount(scheme, _CheckedAdapter(max_retries=0))
@@ -223,8 +223,6 @@ class OutgoingSession(requests.Session):
         except (_RefusedError, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             reason = "deadline" if exchange.expired else _reason(error)
             raise OutgoingError(reason, reason in PERMANENT_REASONS) from None
-        finally:
-            self.close()
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         # What a caller or an SDK asks for here does not count: the policy does.

@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from ledger import consent, inbox, withdrawal
 from ledger.errors import DatabaseAwayError, LedgerError
+from ledger.log import lock_head
 from ledger.recorder import Recorder
 from schemas.log_line import error_fields, log
 from schemas.message import Message, MessageType, parse_message
@@ -53,6 +54,7 @@ def record_batch(context: Context) -> tuple[int, int]:
     opened = [(row, _open(context, row)) for row in rows]
     entries = 0
     with context.database.write() as connection:
+        lock_head(connection)  # one recorder at a time, on as many hosts as there are
         for row, message in opened:
             entries += _record_one(context, connection, row._mapping["id"], row._mapping["received_at_ms"], message)
     log.info("recorded", rows=len(rows), entries=entries)
@@ -75,7 +77,7 @@ def _record_one(
         inbox.park(connection, inbox_id, "unreadable")
         return 0
     now = now_ms()
-    recorder = Recorder(context.keyring, context.policy, max(now, received_at_ms), received_at_ms, inbox_id)
+    recorder = Recorder(context.keyring, context.policy, now, received_at_ms, inbox_id)
     try:
         with connection.begin_nested():
             if not inbox.mark_recorded(connection, inbox_id, now):

@@ -88,7 +88,7 @@ def _emails(context: Context, connection: Connection, claimed: Relay) -> tuple[s
         person = vault.load_subject(connection, context.keyring["kek"], claimed.subject)
     except NotFoundError:
         raise Superseded("subject_gone") from None
-    return vault.emails(connection, person)
+    return vault.emails_to_stop(connection, person)
 
 
 def _end(context: Context, claimed: Relay, ending: Ending) -> None:

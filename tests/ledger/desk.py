@@ -1,13 +1,15 @@
 """A desk in the ledger's room: says things there past the door, with a clock of the test's own."""
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Connection, Table, func, select
 
 from ledger import vault
 from ledger.check import check_address
@@ -30,6 +32,7 @@ NOW_MS = 1_800_000_000_000
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+OVERLAP_S = 0.3  # long enough for another transaction to reach its first lock
 KARI = "kari@example.no"
 Answer = TypeVar("Answer")
 
@@ -77,7 +80,11 @@ class Desk:
     def say(self, message: Message, at_ms: int) -> list[int]:
         """Record a message as if it had just been accepted; returns the positions of its entries."""
         with self.database.write() as connection:
-            return DEEDS[message.type](connection, self.recorder(at_ms), message)
+            return self.say_in(connection, message, at_ms)
+
+    def say_in(self, connection: Connection, message: Message, at_ms: int) -> list[int]:
+        """The same, in a transaction that somebody else commits."""
+        return DEEDS[message.type](connection, self.recorder(at_ms), message)
 
     def delivery(self, message: Message, sender_id: str | None = None) -> Delivery:
         """As the door makes it: compared by content, sealed, and a withdrawal stops at once."""
@@ -162,3 +169,16 @@ def at_once(deeds: Sequence[Callable[[], Answer]]) -> list[Answer]:
 
     with ThreadPoolExecutor(len(deeds)) as pool:
         return list(pool.map(run, deeds))
+
+
+@contextlib.contextmanager
+def meanwhile(database: Database, deed: Callable[[], object]) -> Iterator[Connection]:
+    """A transaction that is still open when `deed` begins elsewhere, and is committed while that waits or runs."""
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            yield connection
+            started = threading.Event()
+            other = pool.submit(lambda: (started.set(), deed()))
+            started.wait(timeout=30)
+            time.sleep(OVERLAP_S)
+        other.result(timeout=30)

@@ -35,9 +35,7 @@ def read_capture(name: str) -> Capture:
     return Capture(first.split(" ")[0], headers, body)
 
 
-def post(
-    world: World, form: str, body: bytes, content_type: str = "application/json", **headers: Any
-) -> TestResponse:
+def post(world: World, form: str, body: bytes, content_type: str = "application/json", **headers: Any) -> TestResponse:
     """To a form of a plugin that cannot sign, with our secret in the header."""
     sent = {"X-Gdpr-Token": FORM_SECRET, **headers}
     return world.client.post(f"/webhooks/forms/{form}", data=body, content_type=content_type, headers=sent)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.webhooks.pages import mail_both_links
 from tests.world import World, settings_for
 
 
@@ -13,3 +14,10 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(settings_for(tmp_path_factory.mktemp("world")))
     yield made
     made.close()
+
+
+@pytest.fixture
+def mailed(world: World) -> World:
+    """A world in which Kari has a withdrawal link and an open confirmation link."""
+    mail_both_links(world)
+    return world

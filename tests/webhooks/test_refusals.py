@@ -185,6 +185,32 @@ def test_a_body_without_a_length_is_cut_at_the_cap(shared_world: World, path: st
     assert stream.read_bytes <= BODY_SIZE_MAX_BYTES + 65_536
 
 
+@pytest.mark.parametrize("over", [0, 1])
+def test_the_cap_itself_is_allowed_and_one_byte_more_is_not(shared_world: World, over: int) -> None:
+    empty = b'{"":""}'
+    body = empty[:-2] + b"k" * (BODY_SIZE_MAX_BYTES - len(empty) + over) + empty[-2:]
+    for overrides in ({}, {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}):
+        answer = shared_world.client.post(
+            CF7, data=body, content_type="application/json", headers=TOKEN, environ_overrides=overrides
+        )
+        assert answer.status_code == (413 if over else 200)
+
+
+def test_a_body_that_ends_before_its_length_is_not_taken_for_the_whole(shared_world: World) -> None:
+    """A cut connection: gunicorn hands over what came, and half an address is another address."""
+    before = inbox_rows(shared_world)
+    whole = b"gdpr-consent=1&your-email=kari@example.test.kanari7f3a.no"
+    answer = shared_world.client.post(
+        CF7,
+        data=whole[:-14],
+        content_type="application/x-www-form-urlencoded",
+        headers=TOKEN,
+        environ_overrides={"CONTENT_LENGTH": str(len(whole)), "wsgi.input_terminated": True},
+    )
+    assert_refused(answer, 400, "body_incomplete")
+    assert inbox_rows(shared_world) == before
+
+
 class CountingStream:
     """A body that goes on and on, and counts what was taken of it."""
 

@@ -45,6 +45,8 @@ class Server(socketserver.ThreadingTCPServer):
             self.requests.append(connection.recv(65536))
             self.talk(connection)
             self.completed += 1
+            while connection.recv(65536):  # from a client that uses the connection again
+                self.talk(connection)
 
 
 @contextmanager
@@ -60,12 +62,7 @@ def serving(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
 
 
 def saying(*parts: bytes) -> Talk:
-    def talk(connection: socket) -> None:
-        connection.sendall(b"".join(parts))
-        while connection.recv(65536):  # to a client that would use the connection again
-            connection.sendall(b"".join(parts))
-
-    return talk
+    return lambda connection: connection.sendall(b"".join(parts))
 
 
 def trickling(head: bytes) -> Talk:
@@ -91,7 +88,7 @@ def loopback_session(**limits: float) -> OutgoingSession:
 def test_it_refuses_a_host_that_is_not_on_the_list_and_connects_to_nobody() -> None:
     with serving(saying(OK)) as server:
         error = refusal(OutgoingSession(frozenset({"example.org"}), allow_loopback=True), server.url)
-        assert (error.reason, error.permanent, server.requests) == ("host_not_allowed", True, [])
+    assert (error.reason, error.permanent, server.requests) == ("host_not_allowed", True, [])
 
 
 @pytest.mark.parametrize("url", ["http://example.org/", "ftp://127.0.0.1/", "//127.0.0.1/"])
@@ -112,8 +109,7 @@ def test_it_refuses_an_allowed_host_whose_address_is_private(host: str) -> None:
 
 def test_it_allows_loopback_but_no_other_private_address_where_loopback_is_allowed() -> None:
     session = OutgoingSession(frozenset({"10.0.0.1"}), allow_loopback=True, deadline_s=1)
-    reasons = [refusal(session, f"{scheme}://10.0.0.1/").reason for scheme in ("https", "http")]
-    assert reasons == ["address_not_allowed"] * 2
+    assert {refusal(session, f"{scheme}://10.0.0.1/").reason for scheme in ("https", "http")} == {"address_not_allowed"}
 
 
 NOT_PUBLIC = """0.0.0.0 10.1.2.3 100.64.0.1 127.0.0.1 169.254.169.254 172.16.0.1 192.168.1.1 198.18.0.1 224.0.0.1
@@ -169,9 +165,9 @@ def test_it_refuses_an_answer_that_is_too_large_after_decompression_too(rest: by
     with serving(saying(b"HTTP/1.1 200 OK\r\n", rest)) as server:
         tracemalloc.start()
         error = refusal(loopback_session(), server.url)
-        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+        peak_bytes = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert (error.reason, error.permanent) == ("response_too_large", True)
+    assert (error.reason, error.permanent, peak_bytes < 2_000_000) == ("response_too_large", True, True)
 
 
 def test_it_cuts_an_error_answer_that_is_too_large_and_keeps_its_status() -> None:
@@ -183,9 +179,9 @@ def test_it_cuts_an_error_answer_that_is_too_large_and_keeps_its_status() -> Non
 def test_it_returns_the_whole_answer_and_uses_each_connection_once() -> None:
     session = loopback_session()
     with serving(saying(OK)) as server, ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: session.get(server.url, timeout=5), range(200)))
+        answers = list(pool.map(lambda _: session.get(server.url, timeout=5), range(50)))
     assert {(each.status_code, each.content, each.text) for each in answers} == {(200, b"fine", "fine")}
-    assert len(server.requests) == 200
+    assert len(server.requests) == 50
 
 
 def test_it_keeps_no_cookie_and_no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -244,7 +240,7 @@ def test_it_ends_a_trickled_tls_answer_at_the_deadline(tmp_path: Path) -> None:
     path, context = certificate(tmp_path)
     session = loopback_session(deadline_s=0.5)
     session.verify = path
-    with serving(trickling(b"HTTP/1.1 200 OK\r\n\r\n"), context) as server:
+    with serving(TALKS["header"], context) as server:
         assert refusal(session, server.url).reason == "deadline"
 
 

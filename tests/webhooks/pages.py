@@ -1,0 +1,33 @@
+"""What the tests of the linked pages share: Kari's links, the words that act, and what every page must be."""
+
+from werkzeug.test import TestResponse
+
+from tests.world import World
+from webhooks.answers import HEADERS
+
+ADDRESS = "kari.nordmann@example.no"
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+BY_HAND = {"confirm": "1"}
+
+
+def mail_both_links(world: World) -> None:
+    """Kari has signed up and confirmed; a second request waits for its confirmation."""
+    world.give(ADDRESS)
+    world.post_signed("newsletter", {"email": ADDRESS, "offers": "yes"})
+    world.record()
+    world.sign()  # the receipt of the first goes out before the second confirmation
+    world.carry()
+    world.carry()
+
+
+def assert_page(answer: TestResponse, *words: str) -> None:
+    text = answer.get_data(as_text=True)
+    assert answer.status_code == 200
+    assert answer.mimetype == "text/html"
+    for word in words:
+        assert word in text
+    assert "@" not in text
+    assert "nordmann" not in text.lower()
+    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+    assert "Set-Cookie" not in answer.headers
+    assert "<script" not in text
