@@ -33,8 +33,9 @@ threads = _settings.web_threads
 timeout = 30
 graceful_timeout = 25  # below the 30 s that platforms leave between SIGTERM and SIGKILL
 keepalive = 75
-# A worker is replaced now and then, so that what leaks in it cannot grow for ever; the jitter keeps them apart.
-max_requests = 20_000
+# A worker is replaced now and then, so that what leaks in it cannot grow for ever; the jitter keeps them apart. An
+# only worker is not: every sender would wait while the next one starts.
+max_requests = 20_000 if workers > 1 else 0
 max_requests_jitter = 2_000
 limit_request_line = 4_094
 limit_request_fields = 64

@@ -48,7 +48,7 @@ def new_id() -> str:
 
 
 def lock_head(connection: Connection) -> None:
-    """Wait for whoever appends now, and make others wait until this transaction ends (PostgreSQL; SQLite does by itself).
+    """Wait until nobody else appends, and let nobody until this transaction ends (SQLite does it for every write).
 
     First of all in a transaction that decides by what it reads: or it decides, waits for the head in append_many, and
     appends what is no longer true. Taken first, the order of locks is also the same for everybody: no deadlock.

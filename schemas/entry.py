@@ -11,10 +11,11 @@ from marshmallow import fields as ma
 
 VERSION = 1
 # Our own identifiers: form keys, purposes, notice keys, reasons. No spaces, no '@': no place for free text.
-IDENTIFIER = validate.Regexp(r"^[a-z0-9][a-z0-9_.:-]{0,79}$")
-HEX16 = validate.Regexp(r"^[0-9a-f]{32}$")
-HEX32 = validate.Regexp(r"^[0-9a-f]{64}$")
-TIME = validate.Regexp(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+# The end is \Z: `$` would let a line end through, and \d is every script's digits.
+IDENTIFIER = validate.Regexp(r"[a-z0-9][a-z0-9_.:-]{0,79}\Z")
+HEX16 = validate.Regexp(r"[0-9a-f]{32}\Z")
+HEX32 = validate.Regexp(r"[0-9a-f]{64}\Z")
+TIME = validate.Regexp(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")
 FIELDS = ("email", "first_name", "last_name", "company", "other")
 
 
@@ -65,7 +66,7 @@ class Entry:
 class LeafSchema(Schema):
     """The leaf document. Unknown keys are errors (marshmallow's default): a person's name fits nowhere."""
 
-    v = ma.Integer(required=True, validate=validate.Equal(VERSION))
+    v = ma.Integer(required=True, strict=True, validate=validate.Equal(VERSION))
     id = ma.String(required=True, validate=HEX16)
     kind = ma.String(required=True, validate=validate.OneOf([kind.value for kind in Kind]))
     recorded_at = ma.String(required=True, validate=TIME)

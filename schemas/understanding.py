@@ -43,7 +43,10 @@ def format_parked(document: object, signed_at_ms: int | None) -> bytes:
 
 def parse_parked(data: bytes) -> tuple[object, int | None]:
     """The inverse of format_parked: (document, signed_at_ms). Raises NotUnderstood if it holds something else."""
-    document: Any = json.loads(data)
+    try:
+        document: Any = json.loads(data)
+    except ValueError:
+        document = None
     if not isinstance(document, Mapping) or set(document) != {"document", "signed_at_ms"}:
         raise NotUnderstood("not_a_parked_body")
     return document["document"], document["signed_at_ms"]

@@ -41,13 +41,17 @@ def understand_form(document: object, form: Form, sent_at_ms: int | None) -> Mes
 
 
 def entry_id(document: object, form: Form) -> str | None:
-    """The sender's own id of the submission, where the form has one. Raises NotUnderstood when it is missing."""
+    """The sender's own id of the submission, where the form has one. Raises NotUnderstood when it is missing and
+    that matters.
+    """
     if form.entry_id is None:
         return None
     value = texts(document).get(form.entry_id, "")
-    if not value or len(value) > ENTRY_ID_SIZE_MAX or not value.isprintable():
-        raise NotUnderstood("entry_id_missing")
-    return value
+    if value and len(value) <= ENTRY_ID_SIZE_MAX and value.isprintable():
+        return value
+    if form.intent == "withdrawal":  # parked it would stop nothing; the same one twice does no harm
+        return None
+    raise NotUnderstood("entry_id_missing")
 
 
 def texts(document: object) -> dict[str, str]:
@@ -72,7 +76,9 @@ def _profile(fields: Mapping[str, str], form: Form) -> tuple[dict[str, str], tup
     by its name, or by its value where that is a number and nothing else: browser versions look like anything.
     """
     wanted = {ours: fields[theirs].strip() for ours, theirs in form.fields.items() if theirs in fields}
-    kept, removed = minimise({ours: value[:PROFILE_VALUE_SIZE_MAX] for ours, value in wanted.items()})
+    # An address is never cut: half of a long one can be the whole of another person's.
+    cut = {ours: value if ours == "email" else value[:PROFILE_VALUE_SIZE_MAX] for ours, value in wanted.items()}
+    kept, removed = minimise(cut)
     dropped = [Dropped(one.field, one.rule) for one in removed]
     for key in sorted(set(fields) - set(form.fields.values())):
         value = fields[key]
@@ -94,7 +100,12 @@ def _email(kept: Mapping[str, str]) -> str:
 def _sent_at_ms(fields: Mapping[str, str], form: Form, signed_at_ms: int | None) -> int | None:
     if form.time_field is None:
         return signed_at_ms
-    return DIALECTS[form.dialect].parse_time(fields.get(form.time_field, ""))
+    try:
+        return DIALECTS[form.dialect].parse_time(fields.get(form.time_field, ""))
+    except NotUnderstood:
+        if form.intent == "withdrawal":  # parked it would stop nothing; without a trusted time it counts from now
+            return None
+        raise
 
 
 def _decision(fields: Mapping[str, str], consent: ConsentField, unticked: str) -> str | None:

@@ -152,11 +152,13 @@ class Desk:
 
 def append_purchases(database: Database, count: int) -> list[int]:
     """So many entries about nobody, in one transaction."""
-    new = [
-        NewEntry(Entry(id=new_id(), kind=Kind.PURCHASE, recorded_at_ms=NOW_MS, basis="contract")) for _ in range(count)
-    ]
     with database.write() as connection:
-        return append_many(connection, new)
+        return append_purchases_in(connection, count)
+
+
+def append_purchases_in(connection: Connection, count: int) -> list[int]:
+    entries = [Entry(new_id(), Kind.PURCHASE, NOW_MS, basis="contract") for _ in range(count)]
+    return append_many(connection, [NewEntry(entry) for entry in entries])
 
 
 def at_once(deeds: Sequence[Callable[[], Answer]]) -> list[Answer]:
