@@ -12,7 +12,7 @@ from ledger.identity import address_tags, suppression_tag
 from ledger.keyring import Keyring
 from ledger.links import split
 from ledger.log import entry_at
-from ledger.state import GIVEN, WITHDRAWN, ConsentState, read_states
+from ledger.state import GIVEN, WITHDRAWN, ConsentState, last_withdrawals, read_states
 from ledger.tables import pending_withdrawal, suppression
 from schemas.address import Address
 
@@ -43,15 +43,10 @@ def check_address(connection: Connection, keyring: Keyring, address: Address, pu
     if own is None:
         return Answer(False, "never_asked")
     state = read_states(connection, own).get(purpose, ConsentState())
-    stopped_at_ms = _stopped_at_ms(connection, handles, purpose)
+    stopped_at_ms = last_withdrawals(connection, tags.wide).get(purpose)
     if state.state == GIVEN and stopped_at_ms is not None and stopped_at_ms >= state.effective_at_ms:
         return Answer(False, WITHDRAWN, stopped_at_ms)  # by another spelling, before this one was known
     return _answer(connection, state)
-
-
-def _stopped_at_ms(connection: Connection, handles: list[bytes], purpose: str) -> int | None:
-    states = [read_states(connection, handle).get(purpose, ConsentState()) for handle in handles]
-    return max((state.effective_at_ms for state in states if state.state == WITHDRAWN), default=None)
 
 
 def _answer(connection: Connection, state: ConsentState) -> Answer:
@@ -76,7 +71,8 @@ def withdrawn_purposes(connection: Connection, handle: bytes, purposes: tuple[st
     states = read_states(connection, handle)
     if not states:
         return purposes
-    pending = pending_purposes(connection, [handle], vault.wide_tags(connection, handle))
+    siblings = vault.siblings(connection, handle)
+    pending = pending_purposes(connection, siblings, vault.wide_tags(connection, handle))
     return tuple(
         purpose for purpose in purposes if purpose in pending or states.get(purpose, ConsentState()).state == WITHDRAWN
     )

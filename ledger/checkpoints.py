@@ -65,11 +65,14 @@ class Signer:
         with self._locked() as state:
             with database.read() as connection:
                 tree_size = size(connection)
-                newest = connection.execute(select(ledger_checkpoint.c.size).order_by(ledger_checkpoint.c.size.desc()))
-                if tree_size == (newest.scalars().first() or 0) and tree_size == state.size:
+                newest = newest_checkpoint(connection)
+                published = newest[0] if newest is not None else 0
+                if tree_size == published == state.size:
                     return None
                 tree_root = check_continuation(connection, state, tree_size)
             write_state(self._state_path, SignerState(tree_size, tree_root))
+            if tree_size <= published:  # only the memory was behind: the state file of an earlier day
+                return None
             text = format_checkpoint(Checkpoint(self._signer.name, tree_size, tree_root))
             note = sign_note(text, [self._signer])
             open_note(note, [NoteVerifier.from_vkey(self.vkey)])  # what we publish, we have verified
@@ -126,5 +129,5 @@ def write_state(path: Path, state: SignerState) -> None:
 def newest_checkpoint(connection: Connection, at_least: int = 1) -> tuple[int, str] | None:
     """(size, note) of the newest checkpoint, if it covers at least so many entries."""
     query = select(ledger_checkpoint.c.size, ledger_checkpoint.c.note).order_by(ledger_checkpoint.c.size.desc())
-    row = connection.execute(query).first()
+    row = connection.execute(query.limit(1)).first()
     return (row.size, row.note) if row is not None and row.size >= at_least else None

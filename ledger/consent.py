@@ -8,7 +8,7 @@ from ledger import links, vault
 from ledger.identity import address_tags, suppression_tag
 from ledger.log import NewEntry, new_id
 from ledger.recorder import CONFIRMATION, RECEIPT, Recorder, append, dropped_entries, fold, sealed, send_mail
-from ledger.state import GIVEN, WITHDRAWN, ConsentState, effective_at_ms, read_states
+from ledger.state import GIVEN, WITHDRAWN, ConsentState, effective_at_ms, last_withdrawals, read_states
 from ledger.tables import suppression
 from schemas.address import Address, parse_address
 from schemas.entry import Entry, Kind
@@ -70,18 +70,11 @@ def _decision_entry(recorder: Recorder, message: Message, person: vault.Subject,
 
 def _stops(connection: Connection, recorder: Recorder, address: Address) -> dict[str, int]:
     """When each purpose was last withdrawn by anybody whom the address may mean, known to us or not."""
-    tags = address_tags(recorder.keyring["index_pepper"], address)
-    withdrawn = [
-        (purpose, state.effective_at_ms)
-        for handle in vault.find_by_wide(connection, tags.wide)
-        for purpose, state in read_states(connection, handle).items()
-        if state.state == WITHDRAWN
-    ]
+    stops = last_withdrawals(connection, address_tags(recorder.keyring["index_pepper"], address).wide)
     tag = suppression_tag(recorder.keyring["suppression"], address)
     suppressed = select(suppression.c.purpose, suppression.c.effective_at_ms).where(suppression.c.tag == tag)
-    stops: dict[str, int] = {}
-    for purpose, at_ms in [*withdrawn, *((row.purpose, row.effective_at_ms) for row in connection.execute(suppressed))]:
-        stops[purpose] = max(at_ms, stops.get(purpose, at_ms))
+    for row in connection.execute(suppressed):
+        stops[row.purpose] = max(row.effective_at_ms, stops.get(row.purpose, row.effective_at_ms))
     return stops
 
 
@@ -108,8 +101,8 @@ def _asked_lately(
     wanted = {entry.purpose for entry in requested}
     since_ms = recorder.recorded_at_ms - (DAY_MS if stops else RESEND_AFTER_MS)
     handles = vault.siblings(connection, person.handle) if stops else [person.handle]
-    asked = [link for handle in handles for link in links.confirmations(connection, handle)]
-    return any(link.created_at_ms > since_ms and (stops or wanted <= set(link.purposes)) for link in asked)
+    asked = links.asked_since(connection, handles, since_ms)
+    return any(stops or wanted <= set(link.purposes) for link in asked)
 
 
 def _ask_for_confirmation(

@@ -26,8 +26,11 @@ class Database:
     (https://sqlite.org/wal.html#walresetbug).
     """
 
-    def __init__(self, url: str, *, checkpoints: bool = False, pool_size: int = 8) -> None:
+    def __init__(
+        self, url: str, *, checkpoints: bool = False, pool_size: int = 8, busy_timeout_s: float = BUSY_TIMEOUT_S
+    ) -> None:
         self.url = make_url(url)
+        self._busy_timeout_s = busy_timeout_s
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._engine(pool_size)
         self._turn = threading.Lock()
@@ -37,14 +40,19 @@ class Database:
 
     def _engine(self, pool_size: int) -> Engine:
         # hide_parameters: a statement's values are personal data and may not reach a traceback.
-        shared: dict[str, Any] = {"hide_parameters": True, "pool_size": pool_size, "max_overflow": 8}
+        shared: dict[str, Any] = {
+            "hide_parameters": True,
+            "pool_size": pool_size,
+            "max_overflow": 8,
+            "pool_timeout": self._busy_timeout_s,
+        }
         if self.is_sqlite:
-            return create_engine(self.url, connect_args={"timeout": BUSY_TIMEOUT_S}, **shared)
+            return create_engine(self.url, connect_args={"timeout": self._busy_timeout_s}, **shared)
         connect = {
             "connect_timeout": int(BUSY_TIMEOUT_S),
             "options": "-c statement_timeout=30000 -c lock_timeout=10000",
         }
-        return create_engine(self.url, pool_pre_ping=True, pool_timeout=BUSY_TIMEOUT_S, connect_args=connect, **shared)
+        return create_engine(self.url, pool_pre_ping=True, connect_args=connect, **shared)
 
     def _prepare_sqlite(self, checkpoints: bool) -> None:
         path = Path(self.url.database or "")
@@ -76,8 +84,8 @@ class Database:
         if self._lock_file is None:
             yield
             return
-        give_up_at = time.monotonic() + BUSY_TIMEOUT_S
-        if not self._turn.acquire(timeout=BUSY_TIMEOUT_S):
+        give_up_at = time.monotonic() + self._busy_timeout_s
+        if not self._turn.acquire(timeout=self._busy_timeout_s):
             raise DatabaseAwayError("database_busy")
         try:
             while True:
@@ -108,8 +116,12 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        with _answers(), self.engine.connect() as connection, connection.begin():
-            yield connection
+        """One snapshot for all that is read in it. PostgreSQL's default would show each statement a newer state."""
+        with _answers(), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
 
     def close(self) -> None:
         self.engine.dispose()

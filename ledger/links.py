@@ -70,6 +70,12 @@ def confirmations(connection: Connection, subject: bytes) -> list[Link]:
     return [_link(row) for row in connection.execute(select(link).where(condition).order_by(link.c.created_at_ms))]
 
 
+def asked_since(connection: Connection, subjects: Sequence[bytes], since_ms: int) -> list[Link]:
+    """Every confirmation that was mailed to any of these after `since_ms`."""
+    condition = link.c.subject.in_(subjects) & (link.c.kind == CONFIRM) & (link.c.created_at_ms > since_ms)
+    return [_link(row) for row in connection.execute(select(link).where(condition))]
+
+
 def use(connection: Connection, link_id: bytes) -> None:
     connection.execute(update(link).where(link.c.id == link_id).values(status="used"))
 

@@ -7,9 +7,9 @@ The order in which events are recorded does not matter; ties mean withdrawn (doc
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
-from ledger.tables import consent_state
+from ledger.tables import consent_state, subject_address
 from schemas.entry import Kind
 
 NEVER, REQUESTED, REFUSED, GIVEN, WITHDRAWN = "never_asked", "requested", "refused", "given", "withdrawn"
@@ -53,6 +53,17 @@ def effective_at_ms(sent_at_ms: int | None, received_at_ms: int) -> int:
 def read_states(connection: Connection, subject: bytes) -> dict[str, ConsentState]:
     rows = connection.execute(select(consent_state).where(consent_state.c.subject == subject))
     return {row.purpose: ConsentState(row.state, row.effective_at_ms, row.position) for row in rows}
+
+
+def last_withdrawals(connection: Connection, wide: bytes) -> dict[str, int]:
+    """When each purpose was last withdrawn by anybody whom an address may mean, if that still stands for them."""
+    query = (
+        select(consent_state.c.purpose, func.max(consent_state.c.effective_at_ms).label("at_ms"))
+        .join(subject_address, subject_address.c.subject == consent_state.c.subject)
+        .where(subject_address.c.wide == wide, consent_state.c.state == WITHDRAWN)
+        .group_by(consent_state.c.purpose)
+    )
+    return {row.purpose: row.at_ms for row in connection.execute(query)}
 
 
 def write_states(connection: Connection, subject: bytes, events: Iterable[tuple[str, ConsentState]]) -> None:

@@ -13,7 +13,8 @@ import structlog
 # Whoever needs another key adds it here, and thereby says that it never holds anything about a person.
 ALLOWED_KEYS = frozenset(
     {"action", "attempts", "count", "duration_ms", "entries", "error", "inbox_id", "location", "method", "outcome"}
-    | {"process", "processor", "queue", "reason", "relay", "route", "rows", "size", "source", "status", "version"}
+    | {"pid", "process", "processor", "queue", "reason", "relay", "route", "rows", "size", "source", "status"}
+    | {"version"}
 )
 FRAMES_MAX = 3
 

@@ -53,8 +53,15 @@ def _checkout(session: Mapping[str, Any], policy: Policy, created_ms: int) -> Me
         decisions=decisions,
         method="stripe",
         sent_at_ms=created_ms,
-        language=LANGUAGE_OF_LOCALE.get(str(session.get("locale") or "nb")[:2], "en"),
+        language=_language(session.get("locale")),
     )
+
+
+def _language(locale: object) -> str:
+    """None and `auto` leave it to the browser, and so tell us nothing (docs.stripe.com/api/checkout/sessions)."""
+    if not isinstance(locale, str) or locale == "auto":
+        return "nb"
+    return LANGUAGE_OF_LOCALE.get(locale[:2], "en")
 
 
 def _decision(session: Mapping[str, Any], grant: StripeConsent) -> str | None:

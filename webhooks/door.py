@@ -8,8 +8,7 @@ from ledger.inbox import Acceptance, Delivery, accept
 from ledger.keyring import Keyring
 from schemas.policy import Policy
 from schemas.settings import Settings
-from workers.doorbell import Doorbell
-from workers.queue import RECORD
+from workers.doorbell import RECORD, Doorbell
 
 
 @dataclass(frozen=True, slots=True)

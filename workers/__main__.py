@@ -5,6 +5,8 @@ import socket
 import sys
 
 from redis import Redis, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
@@ -21,9 +23,18 @@ JOBS_MAX = 20_000  # then a fresh process: a guard against slow leaks
 
 
 class PatientWorker(SimpleWorker):
-    """RQ would wait up to a minute between tries when Redis is away."""
+    """RQ would wait up to a minute between tries when Redis is away, and end for good over a key it cannot read."""
 
     max_connection_wait_time = 2.0
+
+    def run_maintenance_tasks(self) -> None:
+        """RQ's care for lost jobs. Ours carry no work, so whatever is wrong with one may stay wrong."""
+        try:
+            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        except (RedisConnectionError, RedisTimeoutError):
+            raise
+        except Exception as error:
+            log.error("queue_unreadable", **error_fields(error))
 
 
 def work(process: str, context: Context) -> None:

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Connection
 
 from ledger import links, vault
+from ledger.check import pending_purposes
 from ledger.errors import NotFoundError
 from ledger.log import entry_by_id
 from ledger.outbox import Relay
@@ -40,6 +41,7 @@ def send(context: Context, claimed: Relay) -> Ending:
         person, email = _recipient(context, connection, claimed)
         withdraw_url = _url(context, "w", links.withdraw_link(connection, person.handle, now_ms()))
         if claimed.action == CONFIRMATION:
+            _wait_for_withdrawal(connection, claimed)
             confirm_url = _url(context, "c", _open_confirmation(connection, claimed).id)
         else:
             receipt = _receipt(context, connection, claimed)
@@ -69,6 +71,13 @@ def _recipient(context: Context, connection: Connection, claimed: Relay) -> tupl
     if not emails:
         raise Superseded("no_address")
     return person, emails[-1]
+
+
+def _wait_for_withdrawal(connection: Connection, claimed: Relay) -> None:
+    """A withdrawal that is accepted and not yet recorded will close the question: it is not asked meanwhile."""
+    wide = vault.wide_tags(connection, claimed.subject)
+    if pending_purposes(connection, vault.siblings(connection, claimed.subject), wide) & set(claimed.purposes):
+        raise RelayError("withdrawal_pending")
 
 
 def _open_confirmation(connection: Connection, claimed: Relay) -> links.Link:

@@ -7,10 +7,11 @@ class here runs only the functions of this list.
 from collections.abc import Callable
 from typing import Any
 
-from redis import Redis
+from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
+from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -28,6 +29,16 @@ REDIS_TIMEOUT_S = 0.25
 
 class AllowlistedJob(Job):
     """A job that refuses every function but ours, and every callback and webhook."""
+
+    @classmethod
+    def fetch(cls, id: str, connection: Redis | None = None, serializer: Any = None) -> Job:
+        """What cannot be read is no job: RQ would die of it, and again of the same one at every start."""
+        try:
+            return super().fetch(id, connection, serializer)
+        except RedisError:
+            raise
+        except Exception:
+            raise NoSuchJobError("job_unreadable") from None
 
     def restore(self, raw_data: dict[Any, Any]) -> None:
         super().restore(raw_data)

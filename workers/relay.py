@@ -121,7 +121,7 @@ def _delay_ms(claimed: Relay, error: RelayError) -> int:
     if error.halt:
         return HALT_DELAY_MS
     if error.retry_after_s is not None:
-        return int(error.retry_after_s * 1000)
+        return max(int(error.retry_after_s * 1000), outbox.BACKOFF_FIRST_MS)  # "Retry-After: 0" is not taken literally
     return outbox.backoff_ms(claimed.attempts, random.SystemRandom())
 
 

@@ -1,1 +1,1 @@
-"""The benchmark, apart from the tests: what the door and the recorder cost beside a floor (docs/reference/benchmarks.md)."""
+"""The benchmark, apart from the tests: our door and recorder beside a floor (docs/reference/benchmarks.md)."""

@@ -40,9 +40,10 @@ def main() -> None:
         Valkey(Path(queue_folder)) as valkey,
         one_client() as clients,
     ):
-        rows = Benchmark(size, Path(folder), valkey, clients).rows()
+        benchmark = Benchmark(size, Path(folder), valkey, clients)
+        rows = benchmark.run()
     write_json(rows, ROOT / "var" / "bench.json")
-    sys.stdout.write(f"{facts}\n\n{format_markdown(rows)}\n")
+    sys.stdout.write(f"{facts}; medians of {benchmark.rounds} rounds\n\n{format_markdown(rows)}\n")
 
 
 if __name__ == "__main__":

@@ -15,32 +15,12 @@ PATHS = {FORM: f"/webhooks/forms/{FORM_KEY}", STRIPE: "/webhooks/stripe"}
 
 # The members of a Checkout Session that we do not read (docs.stripe.com/api/checkout/sessions/object): they make
 # the body as long as Stripe's, about 3 KB.
-UNREAD = {
-    name: None
-    for name in (
-        "after_expiration",
-        "allow_promotion_codes",
-        "client_reference_id",
-        "client_secret",
-        "collected_information",
-        "consent_collection",
-        "currency_conversion",
-        "customer_creation",
-        "customer_email",
-        "discounts",
-        "invoice",
-        "origin_context",
-        "payment_link",
-        "payment_method_collection",
-        "recovered_from",
-        "setup_intent",
-        "shipping_cost",
-        "submit_type",
-        "subscription",
-        "ui_mode",
-        "url",
-    )
-} | {
+_EMPTY = (
+    "after_expiration allow_promotion_codes client_reference_id client_secret collected_information consent_collection "
+    "currency_conversion customer_creation customer_email discounts invoice origin_context payment_link "
+    "payment_method_collection recovered_from setup_intent shipping_cost submit_type subscription ui_mode url"
+)
+UNREAD: dict[str, object] = dict.fromkeys(_EMPTY.split()) | {
     "adaptive_pricing": {"enabled": False},
     "amount_subtotal": 49900,
     "amount_total": 49900,

@@ -42,7 +42,7 @@ def format_markdown(rows: Sequence[Row]) -> str:
 
 def write_json(rows: Sequence[Row], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _rounded(value: float) -> float:

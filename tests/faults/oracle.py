@@ -42,6 +42,11 @@ def wait_until_recorded(stack: Stack, wait_s: float = 90.0) -> None:
     stack.wait_for(lambda: count_new(database_of(stack)) == 0, "for every delivery to be recorded", wait_s)
 
 
+def wait_until_mailed(stack: Stack, wait_s: float = 90.0) -> None:
+    statement = "SELECT count(*) FROM relay WHERE processor = 'mail' AND status = 'pending'"
+    stack.wait_for(lambda: query(database_of(stack), statement) == [(0,)], "for every mail to be sent", wait_s)
+
+
 def breaches(
     path: Path, acknowledged: Iterable[str], source: str = SOURCE, kinds: tuple[str, ...] = ("consent.requested",)
 ) -> list[str]:

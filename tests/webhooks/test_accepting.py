@@ -154,8 +154,11 @@ def test_the_same_stripe_event_again_is_one_purchase(world: World) -> None:
     assert [kind for kind, _ in world.kinds()].count("purchase.recorded") == 1
 
 
-def test_a_withdrawal_form_needs_nothing_ticked_and_covers_every_purpose(world: World) -> None:
+def test_a_withdrawal_form_needs_nothing_ticked_covers_every_purpose_and_counts_at_once(world: World) -> None:
+    world.give("kari@example.no")
+    assert world.check("kari@example.no")["allowed"] is True
     assert world.post_signed("withdrawal", {"email": "kari@example.no"}).get_json() == {"status": "accepted"}
     (message,) = messages(world)
     assert (message.type.value, message.purposes) == ("withdrawal", tuple(world.policy.purposes))
-    assert world.check("kari@example.no")["allowed"] is False
+    for purpose in world.policy.purposes:
+        assert world.check("kari@example.no", purpose)["reason"] == "withdrawal_pending"

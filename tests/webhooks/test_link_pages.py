@@ -57,7 +57,7 @@ def test_every_answer_of_a_link_exists_in_english(mailed: World) -> None:
     assert_page(mailed.client.post(mailed.link("w"), data=BY_HAND, headers=headers), "Your consent is withdrawn")
 
 
-def test_a_page_names_the_purposes_and_whom_to_complain_to_and_loads_nothing_from_elsewhere(
+def test_a_page_names_purposes_and_authority_and_loads_nothing_from_elsewhere(
     mailed_world: World,
 ) -> None:
     text = mailed_world.client.get(mailed_world.link("w")).get_data(as_text=True)
