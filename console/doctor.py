@@ -16,6 +16,7 @@ from ledger.keyring import NAMES, SIGNER_STATE
 from ledger.log import size
 from ledger.migrate import current_revision, newest_revision
 from ledger.tables import inbox, relay
+from schemas.policy import PolicyError, load_policy
 from schemas.settings import form_secrets_name
 from workers.context import now_ms
 from workers.queue import connect
@@ -40,20 +41,35 @@ class Finding:
 @command
 def doctor(operator: Operator, speak: Speaker) -> None:
     """Check this installation. Exit 1 if anything is a fault; warnings are for you to judge."""
-    findings: list[Finding] = []
-    for check in (_policy, _keys, _database, _queue, _secrets, _processors, _work, _signer):
-        try:
-            findings += check(operator)
-        except LedgerError as error:
-            findings.append(Finding(FAULT, check.__name__.strip("_"), error.reason))
+    findings = list(_run(operator))
     rows = [{"level": one.level, "check": one.check, "finding": one.finding} for one in findings]
     speak.rows(rows, ["level", "check", "finding"], "")
     if any(one.level == FAULT for one in findings):
         raise SystemExit(int(Exit.NO))
 
 
+def _run(operator: Operator) -> Iterator[Finding]:
+    """Without policy and keys nothing else can be asked: say what lacks, once."""
+    for check in (_policy, _keys):
+        try:
+            yield from check(operator)
+        except PolicyError as error:
+            yield Finding(FAULT, "policy", str(error))
+            return
+    try:
+        _ = operator.context
+    except LedgerError as error:
+        yield Finding(FAULT, "context", error.reason)
+        return
+    for check in (_database, _queue, _secrets, _processors, _work, _signer):
+        try:
+            yield from check(operator)
+        except LedgerError as error:
+            yield Finding(FAULT, check.__name__.strip("_"), error.reason)
+
+
 def _policy(operator: Operator) -> Iterator[Finding]:
-    policy = operator.context.policy
+    policy = load_policy(operator.settings.policy_file)
     yield Finding(OK, "policy", f"version {policy.version}, {len(policy.forms)} forms")
     for notice in policy.notices.values():
         if notice.sha256 is None:
@@ -70,7 +86,8 @@ def _keys(operator: Operator) -> Iterator[Finding]:
             yield Finding(FAULT, "keys", f"{name} is missing: flask keys generate")
         elif stat.S_IMODE(path.stat().st_mode) & 0o077:
             yield Finding(FAULT, "keys", f"{name} can be read by others: chmod 0400")
-    yield Finding(OK, "keys", str(operator.settings.keys_dir))
+        else:
+            yield Finding(OK, "keys", name)
 
 
 def _database(operator: Operator) -> Iterator[Finding]:

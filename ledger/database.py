@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ledger.errors import DatabaseAwayError
 
@@ -136,6 +137,8 @@ def _answers() -> Iterator[None]:
         yield
     except OperationalError:
         raise DatabaseAwayError("database_away") from None
+    except PoolTimeoutError:
+        raise DatabaseAwayError("database_busy") from None
     except DBAPIError as error:
         if error.connection_invalidated:
             raise DatabaseAwayError("database_away") from None

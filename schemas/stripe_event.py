@@ -24,9 +24,7 @@ def project_event(document: object, policy: Policy, mode: str) -> tuple[str, Mes
     Raises NotUnderstood. `type` is not checked against a list: Stripe sends types that its own SDK does not name.
     """
     event = _mapping(document)
-    event_id, kind = event.get("id"), event.get("type")
-    if not isinstance(event_id, str) or not EVENT_ID.fullmatch(event_id):
-        raise NotUnderstood("event_id_missing")
+    event_id, kind = read_event_id(event), event.get("type")
     if not isinstance(kind, str) or not EVENT_TYPE.fullmatch(kind):
         raise NotUnderstood("event_type_missing")
     is_other_mode = mode != "any" and event.get("livemode") is not (mode == "live")
@@ -34,6 +32,13 @@ def project_event(document: object, policy: Policy, mode: str) -> tuple[str, Mes
         return event_id, Message(type=MessageType.IGNORED, source=SOURCE, method="stripe")
     session = _mapping(_mapping(event.get("data")).get("object"))
     return event_id, _checkout(session, policy, _created_ms(event))
+
+
+def read_event_id(document: object) -> str:
+    event_id = _mapping(document).get("id")
+    if not isinstance(event_id, str) or not EVENT_ID.fullmatch(event_id):
+        raise NotUnderstood("event_id_missing")
+    return event_id
 
 
 def _checkout(session: Mapping[str, Any], policy: Policy, created_ms: int) -> Message:

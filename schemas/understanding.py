@@ -11,7 +11,7 @@ from schemas.minimise import scrub
 from schemas.policy import Policy
 from schemas.refusal import NotUnderstood
 from schemas.stripe_event import SOURCE as STRIPE
-from schemas.stripe_event import project_event
+from schemas.stripe_event import project_event, read_event_id
 
 FORM_PREFIX = "form:"
 
@@ -33,6 +33,24 @@ def understand(policy: Policy, source: str, document: object, signed_at_ms: int 
     if form is None:
         raise NotUnderstood("form_unknown")
     return Understood(understand_form(document, form, signed_at_ms), entry_id(document, form))
+
+
+def read_sender_id(policy: Policy, source: str, document: object) -> str | None:
+    """The sender's own id, as far as it can be read from a body that was not understood."""
+    form = policy.forms.get(source.removeprefix(FORM_PREFIX))
+    try:
+        if source == STRIPE:
+            return read_event_id(document)
+        return None if form is None else entry_id(document, form)
+    except NotUnderstood:
+        return None
+
+
+def comparable_parked(document: object) -> bytes:
+    """The bytes that say whether two bodies are the same attempt: Stripe counts its endpoints anew each time."""
+    if isinstance(document, Mapping):
+        document = {name: value for name, value in document.items() if name != "pending_webhooks"}
+    return format_parked(document, None)
 
 
 def format_parked(document: object, signed_at_ms: int | None) -> bytes:

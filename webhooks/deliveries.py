@@ -5,7 +5,7 @@ from ledger.inbox import Delivery, PendingWithdrawal
 from schemas.address import parse_address
 from schemas.message import Message, MessageType, comparable, format_message
 from schemas.refusal import NotUnderstood
-from schemas.understanding import format_parked, understand
+from schemas.understanding import comparable_parked, format_parked, read_sender_id, understand
 from webhooks.door import Door
 from webhooks.signatures import Signed
 
@@ -14,9 +14,14 @@ def delivery_of(door: Door, source: str, document: object, signed: Signed) -> De
     try:
         understood = understand(door.policy, source, document, signed.at_ms, door.settings.stripe_mode)
     except NotUnderstood as refused:
-        payload = format_parked(document, signed.at_ms)
-        content = format_parked(document, None)  # a second attempt of the same is signed at another time
-        return Delivery(source, content, payload, signed.message_id, signed.key_id, parked_reason=refused.reason)
+        return Delivery(
+            source,
+            comparable_parked(document),
+            format_parked(document, signed.at_ms),
+            read_sender_id(door.policy, source, document) or signed.message_id,
+            signed.key_id,
+            parked_reason=refused.reason,
+        )
     message = understood.message
     return Delivery(
         source,

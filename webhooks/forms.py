@@ -1,5 +1,7 @@
 """Website forms: verify, parse, understand, accept. Exactly 200 on success: Elementor takes nothing else for one."""
 
+import re
+
 from flask import Blueprint, Response, request
 
 from schemas.dialects import DIALECTS
@@ -12,6 +14,8 @@ from webhooks.door import Door
 from webhooks.requests import FORM, JSON, content_type, parse_body, raw_body
 from webhooks.routes import verified
 from webhooks.signatures import Signed, verify_secret, verify_standard
+
+_SITE = re.compile(r"\bhttps?://([A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?)")
 
 
 def forms_blueprint(door: Door) -> Blueprint:
@@ -43,5 +47,19 @@ def _receive(door: Door, form_key: str, path_secret: str | None) -> Response:
 def _verify(door: Door, form: Form, raw: bytes, path_secret: str | None) -> Signed:
     secrets = door.settings.form_secrets.get(form.key, ())
     if DIALECTS[form.dialect].signed:
-        return verify_standard(raw, request.headers.get, secrets, door.clock())
-    return verify_secret(path_secret or request.headers.get(form.secret_header, ""), secrets)
+        signed = verify_standard(raw, request.headers.get, secrets, door.clock())
+    else:
+        signed = verify_secret(path_secret or request.headers.get(form.secret_header, ""), secrets)
+    if form.sites and _site() not in form.sites:
+        raise Refused(401, "site_not_allowed")
+    return signed
+
+
+def _site() -> str | None:
+    """The host that WordPress names in its User-Agent: "WordPress/6.8; https://www.example.no".
+
+    It can be forged by whoever holds the secret; what it stops is a copy of the site that still sends (wp-includes/
+    class-wp-http.php sets it on every request).
+    """
+    found = _SITE.search(request.headers.get("User-Agent", ""))
+    return found.group(1).lower() if found else None

@@ -4,7 +4,7 @@ import base64
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -69,13 +69,16 @@ def choose_ports(kinds: tuple[str, ...], kept: Mapping[str, str], taken: int) ->
     return ports
 
 
-def new_secrets(policy: Policy) -> dict[str, str]:
-    """A fresh value for every secret that the policy's forms and the processors need."""
-    fresh = {
-        "STRIPE_WEBHOOK_SECRETS": "whsec_" + secrets.token_urlsafe(24),
-        "STRIPE_API_KEY": "rk_test_" + secrets.token_hex(16),
-        "WORDPRESS_SECRET": new_webhook_secret(),
-    }
+def new_secrets(policy: Policy, kinds: Collection[str]) -> dict[str, str]:
+    """A fresh value for every secret that the policy's forms and the simulators need.
+
+    Without its simulator a processor gets none: an invented key would be tried at the real one.
+    """
+    fresh = {"STRIPE_WEBHOOK_SECRETS": "whsec_" + secrets.token_urlsafe(24)}
+    if "stripe" in kinds:
+        fresh["STRIPE_API_KEY"] = "rk_test_" + secrets.token_hex(16)
+    if "wordpress" in kinds:
+        fresh["WORDPRESS_SECRET"] = new_webhook_secret()
     for key, form in policy.forms.items():
         signed = form.dialect == "generic"
         fresh[form_secrets_name(key)] = new_webhook_secret() if signed else secrets.token_urlsafe(30)
@@ -108,7 +111,7 @@ def develop(
     kinds = tuple(kind for kind in kinds if not is_configured(CHOSEN_BY[kind], configured))
     ports = choose_ports(kinds, kept, port)
     values = {name: value for name, value in kept.items() if name not in (*RENEWED, *RENEWED_ALWAYS)}
-    for name, value in new_secrets(policy).items():
+    for name, value in new_secrets(policy, kinds).items():
         if not is_configured(name, configured):
             values.setdefault(name, value)
     values |= addresses(ports, port, data_dir)

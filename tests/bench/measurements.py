@@ -34,7 +34,7 @@ class Size:
     budget_s: float
 
 
-FULL = Size(rounds=5, requests=1000, warm_up=100, budget_s=120)
+FULL = Size(rounds=5, requests=1000, warm_up=100, budget_s=100)
 QUICK = Size(rounds=2, requests=250, warm_up=50, budget_s=20)
 
 Series = dict[tuple[str, str], list[float]]  # (figure, side) -> one value per round

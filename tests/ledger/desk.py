@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, func, select
 from ledger import vault
 from ledger.check import check_address
 from ledger.database import Database
+from ledger.errors import NotFoundError
 from ledger.identity import address_tags
 from ledger.inbox import Acceptance, Delivery, PendingWithdrawal, accept
 from ledger.keyring import load_keyring
@@ -112,7 +113,8 @@ class Desk:
         tags = address_tags(self.keyring["index_pepper"], parse_address(email))
         with self.database.read() as connection:
             found = vault.find_by_narrow(connection, tags.narrow)
-        assert found is not None, "nobody has this address"
+        if found is None:
+            raise NotFoundError("nobody_has_this_address")
         return found
 
     def asked(self, email: str = KARI) -> list[Link]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.dialects import DIALECTS
@@ -201,6 +201,7 @@ JSON = st.recursive(
 NAMES = sorted({*GENERIC.fields.values(), *GF.fields.values(), "5.1", "date_created", "id", "newsletter", "consent"})
 
 
+@settings(deadline=None)
 @given(JSON | st.dictionaries(st.sampled_from(NAMES), JSON), st.sampled_from(sorted(FORMS)))
 def test_whatever_is_sent_becomes_a_message_or_is_parked(document: object, form: str) -> None:
     try:

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
@@ -130,6 +130,7 @@ def test_a_leaf_without_its_head_is_refused(missing: str) -> None:
         check_leaf(document)
 
 
+@settings(deadline=None)
 @given(st.integers(0, LAST_MS))
 def test_parsing_a_time_is_the_inverse_of_formatting_it(at_ms: int) -> None:
     text = format_time(at_ms)
@@ -137,6 +138,7 @@ def test_parsing_a_time_is_the_inverse_of_formatting_it(at_ms: int) -> None:
     check_leaf(dict(leaf_document(ENTRY)) | {"recorded_at": text})
 
 
+@settings(deadline=None)
 @given(st.integers(0, LAST_MS - 1))
 def test_a_later_moment_sorts_after_an_earlier_one_as_text(at_ms: int) -> None:
     assert format_time(at_ms) < format_time(at_ms + 1)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
@@ -20,6 +20,7 @@ from schemas.message import (
     format_message,
     parse_message,
 )
+from schemas.minimise import scrub
 from schemas.refusal import ErrorBody, NotUnderstood, Refused
 from schemas.understanding import format_parked, parse_parked
 
@@ -52,6 +53,7 @@ MESSAGES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(MESSAGES)
 def test_parsing_is_the_inverse_of_formatting(message: Message) -> None:
     assert parse_message(format_message(message)) == message
@@ -62,6 +64,7 @@ def test_equal_messages_have_equal_bytes() -> None:
     assert format_message(reordered) == format_message(MESSAGE)
 
 
+@settings(deadline=None)
 @given(st.none() | st.integers(0, 2**53))
 def test_when_it_was_sent_does_not_make_it_another_delivery(sent_at_ms: int | None) -> None:
     assert comparable(replace(MESSAGE, sent_at_ms=sent_at_ms)) == comparable(MESSAGE)
@@ -124,9 +127,10 @@ def test_a_message_does_not_show_itself() -> None:
 # What could not be understood
 
 
+@settings(deadline=None)
 @given(st.dictionaries(TEXT, TEXT, max_size=3) | st.lists(st.integers(-1000, 1000), max_size=3), st.none() | st.just(7))
 def test_a_parked_body_can_be_read_again(document: object, signed_at_ms: int | None) -> None:
-    assert parse_parked(format_parked(document, signed_at_ms)) == (document, signed_at_ms)
+    assert parse_parked(format_parked(document, signed_at_ms)) == (scrub(document)[0], signed_at_ms)
 
 
 def test_a_parked_body_is_scrubbed() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.message import Decision, Message, MessageType, format_message, parse_message
@@ -194,6 +194,7 @@ JSON = st.recursive(
 SESSION_KEYS = ("custom_fields", "metadata", "customer_details", "payment_status", "locale")
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(SESSION_KEYS), JSON, max_size=3), st.sampled_from(["live", "test", "any"]))
 def test_whatever_stripe_sends_becomes_a_message_or_is_parked(session: dict[str, Any], mode: str) -> None:
     try:

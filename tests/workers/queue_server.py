@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from redis import Redis
+from redis import Redis, RedisError
 from rq.serializers import JSONSerializer
 
 from console.launch.procfile import valkey_process
@@ -28,15 +28,24 @@ def serving_valkey() -> Iterator[Server]:
         path = Path(folder) / "valkey.sock"
         server = subprocess.Popen(valkey_process(Path(folder), path).argv, stdout=subprocess.DEVNULL)
         try:
-            wait_until(path.exists)
+            wait_until(lambda: answers(path))
             yield f"unix://{path}", server
         finally:
             server.terminate()
             server.wait()
 
 
+def answers(path: Path) -> bool:
+    """The socket is there before anybody listens on it."""
+    with Redis(unix_socket_path=str(path)) as connection:
+        try:
+            return bool(connection.ping())
+        except RedisError:
+            return False
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
+    for _ in range(6000):  # a minute: other tests may have the machine
         if condition():
             return
         time.sleep(0.01)

@@ -1,0 +1,46 @@
+"""Sites: a form that names its sites takes nothing from a copy of the site, even with the right secret."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.webhooks.capture import inbox_rows, post
+from tests.world import ROOT, World, settings_for
+
+FORM = "newsletter-contact-form-7"
+BODY = b'{"your-email": "kari@example.no", "first-name": "Kari", "gdpr-consent": "1"}'
+
+
+@pytest.fixture
+def bound_world(tmp_path: Path) -> Iterator[World]:
+    shipped = (ROOT / "policy.toml").read_text(encoding="utf-8")
+    bound = re.sub(rf"(\[forms\.{FORM}\].*?)sites = \[\]", r'\1sites = ["www.example.no"]', shipped, flags=re.DOTALL)
+    assert bound != shipped
+    policy_file = tmp_path / "policy.toml"
+    policy_file.write_text(bound, encoding="utf-8")
+    made = World(settings_for(tmp_path / "var", policy_file=policy_file))
+    yield made
+    made.close()
+
+
+def test_a_named_site_is_heard(bound_world: World) -> None:
+    agent = "WordPress/6.8.12; https://www.example.no"
+    assert post(bound_world, FORM, BODY, **{"User-Agent": agent}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "WordPress/6.8.12; https://vizprostage.wpengine.com",
+        "WordPress/6.8.12; https://www.example.no.evil.example",
+        "WordPress/6.8.12; https://evil.example/?https://www.example.no",
+        "curl/8.0",
+        "",
+    ],
+)
+def test_another_site_or_none_is_refused_and_nothing_is_stored(bound_world: World, agent: str) -> None:
+    answer = post(bound_world, FORM, BODY, **{"User-Agent": agent})
+    assert (answer.status_code, answer.get_json()["error"]["reason"]) == (401, "site_not_allowed")
+    assert inbox_rows(bound_world) == 0
