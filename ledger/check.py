@@ -12,7 +12,7 @@ from ledger.identity import address_tags, suppression_tag
 from ledger.keyring import Keyring
 from ledger.links import split
 from ledger.log import entry_at
-from ledger.state import GIVEN, WITHDRAWN, ConsentState, last_withdrawals, read_states
+from ledger.state import GIVEN, WITHDRAWN, ConsentState, read_states
 from ledger.tables import pending_withdrawal, suppression
 from schemas.address import Address
 
@@ -42,11 +42,7 @@ def check_address(connection: Connection, keyring: Keyring, address: Address, pu
         return Answer(False, "suppressed", since_ms)
     if own is None:
         return Answer(False, "never_asked")
-    state = read_states(connection, own).get(purpose, ConsentState())
-    stopped_at_ms = last_withdrawals(connection, tags.wide).get(purpose)
-    if state.state == GIVEN and stopped_at_ms is not None and stopped_at_ms >= state.effective_at_ms:
-        return Answer(False, WITHDRAWN, stopped_at_ms)  # by another spelling, before this one was known
-    return _answer(connection, state)
+    return _answer(connection, read_states(connection, own).get(purpose, ConsentState()))
 
 
 def _answer(connection: Connection, state: ConsentState) -> Answer:

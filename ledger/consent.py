@@ -27,8 +27,13 @@ def sign_up(connection: Connection, recorder: Recorder, message: Message) -> lis
     new = [_decision_entry(recorder, message, person, decision) for decision in message.decisions]
     states = read_states(connection, person.handle)
     stops = _stops(connection, recorder, address)
-    positions = append(connection, recorder, new + dropped_entries(recorder, message, person.handle))
-    fold(connection, recorder, new, positions)
+    overtaken = [
+        _overtaken_entry(recorder, message, one.entry, stops[one.entry.purpose or ""])
+        for one in new
+        if one.entry.kind is Kind.GIVEN and _is_overtaken(states, stops, one.entry)
+    ]
+    positions = append(connection, recorder, new + overtaken + dropped_entries(recorder, message, person.handle))
+    fold(connection, recorder, new + overtaken, positions)
     requested = [one.entry for one in new if one.entry.kind is Kind.REQUESTED and _open_to(states, stops, one.entry)]
     if requested and not _asked_lately(connection, recorder, person, stops, requested):
         _ask_for_confirmation(connection, recorder, person, requested, positions[0])
@@ -85,6 +90,32 @@ def _open_to(states: Mapping[str, ConsentState], stops: Mapping[str, int], entry
     if state.state == GIVEN and (stopped_at_ms is None or stopped_at_ms < state.effective_at_ms):
         return False
     return stopped_at_ms is None or stopped_at_ms < (entry.occurred_at_ms or 0)
+
+
+def _is_overtaken(states: Mapping[str, ConsentState], stops: Mapping[str, int], entry: Entry) -> bool:
+    """Whether a grant is older than a withdrawal that could not reach this spelling: we did not know it then."""
+    stopped_at_ms = stops.get(entry.purpose or "")
+    state = states.get(entry.purpose or "", ConsentState())
+    if stopped_at_ms is None or stopped_at_ms < (entry.occurred_at_ms or 0):
+        return False
+    return state.state not in (GIVEN, WITHDRAWN) or state.effective_at_ms < stopped_at_ms
+
+
+def _overtaken_entry(recorder: Recorder, message: Message, grant: Entry, stopped_at_ms: int) -> NewEntry:
+    return NewEntry(
+        Entry(
+            id=new_id(),
+            kind=Kind.WITHDRAWN,
+            recorded_at_ms=recorder.recorded_at_ms,
+            subject=grant.subject,
+            purpose=grant.purpose,
+            occurred_at_ms=stopped_at_ms,
+            received_at_ms=recorder.received_at_ms,
+            source=message.source,
+            method=message.method,
+            ref=grant.id,
+        )
+    )
 
 
 def _asked_lately(

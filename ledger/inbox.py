@@ -4,12 +4,13 @@ Duplicates are decided by UNIQUE(source, delivery_key) for ever; a delivery with
 the same content in the ten minutes before it.
 """
 
+import functools
 import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, literal, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.database import Database
@@ -70,22 +71,20 @@ def accept(database: Database, keyring: Keyring, delivery: Delivery, now_ms: int
 def _store(
     connection: Connection, delivery: Delivery, digest: bytes, box: bytes, now_ms: int
 ) -> tuple[Acceptance, int]:
-    same = _same_delivery(connection, delivery, digest, now_ms)
+    same = _same_content(connection, delivery, digest, now_ms) if delivery.sender_id is None else None
     if same is None:
         # Without an id the key must only be new: the same content may count twice in one millisecond.
         key = f"{digest.hex()}:{secrets.token_hex(8)}" if delivery.sender_id is None else delivery.sender_id
         inbox_id = _insert(connection, delivery, key, delivery.parked_reason, digest, box, now_ms)
         if inbox_id is not None:
             return (Acceptance.PARKED if delivery.parked_reason else Acceptance.ACCEPTED), inbox_id
-        # PostgreSQL: a twin was committed since we looked. Its body may be another one, so look again.
-        same = _same_delivery(connection, delivery, digest, now_ms)
-        assert same is not None, "a row of this key is in the way, and is not there"
+        same = _of_key(connection, delivery.source, key)
     if same.body_digest == digest:
         return Acceptance.DUPLICATE, same.id
     key = f"{delivery.sender_id}#{digest.hex()}"
     inbox_id = _insert(connection, delivery, key, CONFLICT, digest, box, now_ms)
     if inbox_id is None:  # the same conflict again
-        return Acceptance.DUPLICATE, _id_of(connection, delivery.source, key)
+        return Acceptance.DUPLICATE, _of_key(connection, delivery.source, key).id
     return Acceptance.CONFLICT, inbox_id
 
 
@@ -93,16 +92,17 @@ def _context(source: str, digest: bytes) -> bytes:
     return b"samtykke/inbox/v1\x00" + source.encode() + b"\x00" + digest
 
 
-def _same_delivery(
+def _same_content(
     connection: Connection, delivery: Delivery, digest: bytes, now_ms: int
 ) -> "Row[Any, Any, Any] | None":
-    columns = select(inbox.c.id, inbox.c.body_digest, inbox.c.received_at_ms).where(inbox.c.source == delivery.source)
-    if delivery.sender_id is not None:
-        return connection.execute(columns.where(inbox.c.delivery_key == delivery.sender_id)).one_or_none()
     if connection.dialect.name != "sqlite":  # twins without an id have no unique key to meet at: they queue here
         number = int.from_bytes(digest[:8], "big", signed=True)
         connection.execute(select(func.pg_advisory_xact_lock(number)))
-    recent = columns.where(inbox.c.body_digest == digest, inbox.c.received_at_ms > now_ms - SAME_CONTENT_WINDOW_MS)
+    recent = select(inbox.c.id, inbox.c.body_digest, inbox.c.received_at_ms).where(
+        inbox.c.source == delivery.source,
+        inbox.c.body_digest == digest,
+        inbox.c.received_at_ms > now_ms - SAME_CONTENT_WINDOW_MS,
+    )
     row = connection.execute(recent.order_by(inbox.c.id.desc()).limit(1)).one_or_none()
     if row is not None and delivery.withdrawal and _changed_since(connection, delivery.withdrawal, row):
         return None
@@ -127,32 +127,42 @@ def _changed_since(connection: Connection, withdrawal: PendingWithdrawal, earlie
     return connection.execute(said.limit(1)).first() is not None
 
 
+@functools.cache
+def _insert_statement(dialect: str) -> Any:
+    """Prepared once per dialect: putting it together costs more than running it."""
+    make, greatest = (sqlite.insert, func.max) if dialect == "sqlite" else (postgresql.insert, func.greatest)
+    last = select(func.coalesce(func.max(inbox.c.received_at_ms), 0)).scalar_subquery()
+    # Received time never steps back, whatever our clock does (decision 0001).
+    statement = make(inbox).values(received_at_ms=greatest(last, bindparam("now_ms", type_=BigInteger)))
+    return statement.on_conflict_do_nothing(index_elements=["source", "delivery_key"]).returning(inbox.c.id)
+
+
 def _insert(
     connection: Connection, delivery: Delivery, key: str, reason: str | None, digest: bytes, box: bytes, now_ms: int
 ) -> int | None:
-    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    last = select(func.coalesce(func.max(inbox.c.received_at_ms), 0)).scalar_subquery()
-    latest = func.max(last, now_ms) if connection.dialect.name == "sqlite" else func.greatest(last, now_ms)
-    statement = make(inbox).values(
-        source=delivery.source,
-        delivery_key=key,
-        body_digest=digest,
-        received_at_ms=latest,  # never steps back, whatever our clock does (decision 0001)
-        status=PARKED if reason else NEW,
-        urgent=int(delivery.withdrawal is not None),
-        reason=reason,
-        key_id=delivery.key_id,
-        box=box,
-        attempts=0,
-    )
-    statement = statement.on_conflict_do_nothing(index_elements=["source", "delivery_key"])
-    row = connection.execute(statement.returning(inbox.c.id)).one_or_none()
+    row = connection.execute(
+        _insert_statement(connection.dialect.name),
+        {
+            "source": delivery.source,
+            "delivery_key": key,
+            "body_digest": digest,
+            "now_ms": now_ms,
+            "status": PARKED if reason else NEW,
+            "urgent": int(delivery.withdrawal is not None),
+            "reason": reason,
+            "key_id": delivery.key_id,
+            "box": box,
+            "attempts": 0,
+        },
+    ).one_or_none()
     return None if row is None else int(row.id)
 
 
-def _id_of(connection: Connection, source: str, key: str) -> int:
+def _of_key(connection: Connection, source: str, key: str) -> "Row[Any, Any, Any]":
+    """The row in the way. PostgreSQL shows it to this statement: its transaction has been committed since."""
     condition = (inbox.c.source == source) & (inbox.c.delivery_key == key)
-    return int(connection.execute(select(inbox.c.id).where(condition)).scalar_one())
+    columns = select(inbox.c.id, inbox.c.body_digest, inbox.c.received_at_ms)
+    return connection.execute(columns.where(condition)).one()
 
 
 def _insert_pending(connection: Connection, inbox_id: int, withdrawal: PendingWithdrawal) -> None:
@@ -183,14 +193,18 @@ def replace_box(keyring: Keyring, row: Row[Any], payload: bytes) -> bytes:
     return seal_for_inbox(public, payload, _context(row.source, row.body_digest))
 
 
+_MARK_RECORDED = (
+    update(inbox)
+    .where(inbox.c.id == bindparam("inbox_id"), inbox.c.status == NEW)
+    .values(status=RECORDED, box=None, recorded_at_ms=bindparam("now_ms"))
+)
+_FORGET_PENDING = delete(pending_withdrawal).where(pending_withdrawal.c.inbox_id == bindparam("id"))
+
+
 def mark_recorded(connection: Connection, inbox_id: int, now_ms: int) -> bool:
     """Whether this call did it: the same transaction that writes the entries claims and wipes the row."""
-    done = connection.execute(
-        update(inbox)
-        .where(inbox.c.id == inbox_id, inbox.c.status == NEW)
-        .values(status=RECORDED, box=None, recorded_at_ms=now_ms)
-    )
-    connection.execute(delete(pending_withdrawal).where(pending_withdrawal.c.inbox_id == inbox_id))
+    done = connection.execute(_MARK_RECORDED, {"inbox_id": inbox_id, "now_ms": now_ms})
+    connection.execute(_FORGET_PENDING, {"id": inbox_id})
     return done.rowcount == 1
 
 

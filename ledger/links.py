@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from ledger.tables import link
 
@@ -25,6 +25,14 @@ class Link:
     request_ids: tuple[str, ...]
 
 
+_INSERT = insert(link)
+_ASKED_SINCE = select(link).where(
+    link.c.subject.in_(bindparam("handles", expanding=True)),
+    link.c.kind == CONFIRM,
+    link.c.created_at_ms > bindparam("since_ms"),
+)
+
+
 def split(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(",") if part)
 
@@ -39,15 +47,16 @@ def create_link(
 ) -> bytes:
     link_id = secrets.token_bytes(LINK_ID_SIZE_BYTES)
     connection.execute(
-        insert(link).values(
-            id=link_id,
-            kind=kind,
-            subject=subject,
-            purposes=",".join(purposes),
-            status="open",
-            created_at_ms=now_ms,
-            request_ids=",".join(request_ids),
-        )
+        _INSERT,
+        {
+            "id": link_id,
+            "kind": kind,
+            "subject": subject,
+            "purposes": ",".join(purposes),
+            "status": "open",
+            "created_at_ms": now_ms,
+            "request_ids": ",".join(request_ids),
+        },
     )
     return link_id
 
@@ -72,8 +81,8 @@ def confirmations(connection: Connection, subject: bytes) -> list[Link]:
 
 def asked_since(connection: Connection, subjects: Sequence[bytes], since_ms: int) -> list[Link]:
     """Every confirmation that was mailed to any of these after `since_ms`."""
-    condition = link.c.subject.in_(subjects) & (link.c.kind == CONFIRM) & (link.c.created_at_ms > since_ms)
-    return [_link(row) for row in connection.execute(select(link).where(condition))]
+    rows = connection.execute(_ASKED_SINCE, {"handles": list(subjects), "since_ms": since_ms})
+    return [_link(row) for row in rows]
 
 
 def use(connection: Connection, link_id: bytes) -> None:

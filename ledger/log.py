@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from ledger import tlog
 from ledger.canonical import canonical_json
@@ -56,12 +56,22 @@ def lock_head(connection: Connection) -> None:
     connection.execute(select(ledger_head.c.id).with_for_update())
 
 
+# Prepared once: SQLAlchemy takes longer to put a statement together than the database to run it.
+_LOCK_HEAD = select(ledger_head).with_for_update()
+_INSERT_ENTRIES, _INSERT_NODES, _INSERT_BOXES = insert(ledger_entry), insert(ledger_node), insert(vault)
+_MOVE_HEAD = (
+    update(ledger_head)
+    .where(ledger_head.c.id == 1, ledger_head.c.size == bindparam("old_size"))
+    .values(size=bindparam("new_size"), frontier=bindparam("new_frontier"))
+)
+
+
 def append_many(connection: Connection, entries: Sequence[NewEntry]) -> list[int]:
     """Append in order; returns the positions. The caller's transaction decides whether it happened."""
     if not entries:
         return []
     leaves = [canonical_json(leaf_document(new.entry)) for new in entries]
-    head = connection.execute(select(ledger_head).with_for_update()).one()
+    head = connection.execute(_LOCK_HEAD).one()
     frontier = tlog.Frontier.from_bytes(head.size, head.frontier)
     nodes: list[dict[str, object]] = []
     for leaf in leaves:
@@ -69,19 +79,17 @@ def append_many(connection: Connection, entries: Sequence[NewEntry]) -> list[int
         nodes += [{"position": index, "hash": value} for index, value in completed]
     positions = list(range(head.size, frontier.size))
     rows = [_row(position, new, leaf) for position, new, leaf in zip(positions, entries, leaves, strict=True)]
-    connection.execute(insert(ledger_entry), rows)
-    connection.execute(insert(ledger_node), nodes)
+    connection.execute(_INSERT_ENTRIES, rows)
+    connection.execute(_INSERT_NODES, nodes)
     boxes = [
         {"position": position, "subject": new.entry.subject, "box": new.box}
         for position, new in zip(positions, entries, strict=True)
         if new.box is not None
     ]
     if boxes:
-        connection.execute(insert(vault), boxes)
+        connection.execute(_INSERT_BOXES, boxes)
     moved = connection.execute(
-        update(ledger_head)
-        .where(ledger_head.c.id == 1, ledger_head.c.size == head.size)
-        .values(size=frontier.size, frontier=frontier.to_bytes())
+        _MOVE_HEAD, {"old_size": head.size, "new_size": frontier.size, "new_frontier": frontier.to_bytes()}
     )
     assert moved.rowcount == 1, "the head moved under its lock"
     return positions

@@ -52,6 +52,9 @@ class NewRelay:
     due_at_ms: int | None = None
 
 
+_INSERT = insert(relay)
+
+
 def new_relay_id() -> bytes:
     return secrets.token_bytes(RELAY_ID_SIZE_BYTES)
 
@@ -79,7 +82,7 @@ def enqueue(connection: Connection, relays: Sequence[NewRelay], now_ms: int) -> 
         for new in relays
     ]
     if rows:
-        connection.execute(insert(relay), rows)
+        connection.execute(_INSERT, rows)
 
 
 def claim_due(connection: Connection, urgent: bool, now_ms: int, limit: int) -> list[Relay]:

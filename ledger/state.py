@@ -7,7 +7,7 @@ The order in which events are recorded does not matter; ties mean withdrawn (doc
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from ledger.tables import consent_state, subject_address
 from schemas.entry import Kind
@@ -50,20 +50,28 @@ def effective_at_ms(sent_at_ms: int | None, received_at_ms: int) -> int:
     return received_at_ms if sent_at_ms is None else min(sent_at_ms, received_at_ms)
 
 
+# Prepared once: SQLAlchemy takes longer to put a statement together than SQLite to run it.
+_READ = select(consent_state).where(consent_state.c.subject == bindparam("handle"))
+_REMOVE = delete(consent_state).where(
+    consent_state.c.subject == bindparam("handle"), consent_state.c.purpose == bindparam("name")
+)
+_STORE = insert(consent_state)
+_LAST_WITHDRAWALS = (
+    select(consent_state.c.purpose, func.max(consent_state.c.effective_at_ms).label("at_ms"))
+    .join(subject_address, subject_address.c.subject == consent_state.c.subject)
+    .where(subject_address.c.wide == bindparam("wide"), consent_state.c.state == WITHDRAWN)
+    .group_by(consent_state.c.purpose)
+)
+
+
 def read_states(connection: Connection, subject: bytes) -> dict[str, ConsentState]:
-    rows = connection.execute(select(consent_state).where(consent_state.c.subject == subject))
+    rows = connection.execute(_READ, {"handle": subject})
     return {row.purpose: ConsentState(row.state, row.effective_at_ms, row.position) for row in rows}
 
 
 def last_withdrawals(connection: Connection, wide: bytes) -> dict[str, int]:
     """When each purpose was last withdrawn by anybody whom an address may mean, if that still stands for them."""
-    query = (
-        select(consent_state.c.purpose, func.max(consent_state.c.effective_at_ms).label("at_ms"))
-        .join(subject_address, subject_address.c.subject == consent_state.c.subject)
-        .where(subject_address.c.wide == wide, consent_state.c.state == WITHDRAWN)
-        .group_by(consent_state.c.purpose)
-    )
-    return {row.purpose: row.at_ms for row in connection.execute(query)}
+    return {row.purpose: row.at_ms for row in connection.execute(_LAST_WITHDRAWALS, {"wide": wide})}
 
 
 def write_states(connection: Connection, subject: bytes, events: Iterable[tuple[str, ConsentState]]) -> None:
@@ -73,15 +81,16 @@ def write_states(connection: Connection, subject: bytes, events: Iterable[tuple[
         folded = reduce_state(states.get(purpose, ConsentState()), event)
         if folded == states.get(purpose):
             continue
-        states[purpose] = folded
-        condition = (consent_state.c.subject == subject) & (consent_state.c.purpose == purpose)
-        connection.execute(delete(consent_state).where(condition))
+        if purpose in states:
+            connection.execute(_REMOVE, {"handle": subject, "name": purpose})
         connection.execute(
-            insert(consent_state).values(
-                subject=subject,
-                purpose=purpose,
-                state=folded.state,
-                effective_at_ms=folded.effective_at_ms,
-                position=folded.position,
-            )
+            _STORE,
+            {
+                "subject": subject,
+                "purpose": purpose,
+                "state": folded.state,
+                "effective_at_ms": folded.effective_at_ms,
+                "position": folded.position,
+            },
         )
+        states[purpose] = folded

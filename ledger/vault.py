@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from ledger.errors import NotFoundError
 from ledger.identity import AddressTags
@@ -30,6 +30,13 @@ class Subject:
         return "Subject(redacted)"
 
 
+# Prepared once: SQLAlchemy takes longer to put a statement together than the database to run it.
+_INSERT_SUBJECT, _INSERT_ADDRESS = insert(subject), insert(subject_address)
+_BY_HANDLE = select(subject).where(subject.c.handle == bindparam("key"))
+_BY_NARROW = select(subject_address.c.subject).where(subject_address.c.narrow == bindparam("key"))
+_BY_WIDE = select(subject_address.c.subject).where(subject_address.c.wide == bindparam("key")).distinct()
+
+
 def new_handle() -> bytes:
     return secrets.token_bytes(HANDLE_SIZE_BYTES)
 
@@ -38,26 +45,27 @@ def create_subject(connection: Connection, kek: Key, tags: AddressTags, language
     created = Subject(new_handle(), secrets.token_bytes(KEY_SIZE_BYTES), language)
     wrapped = seal_versioned(kek, created.data_key, created.handle)
     connection.execute(
-        insert(subject).values(handle=created.handle, data_key=wrapped, language=language, created_at_ms=now_ms)
+        _INSERT_SUBJECT,
+        {"handle": created.handle, "data_key": wrapped, "language": language, "created_at_ms": now_ms},
     )
-    connection.execute(insert(subject_address).values(narrow=tags.narrow, wide=tags.wide, subject=created.handle))
+    connection.execute(_INSERT_ADDRESS, {"narrow": tags.narrow, "wide": tags.wide, "subject": created.handle})
     return created
 
 
 def load_subject(connection: Connection, kek: Key, handle: bytes) -> Subject:
-    row = connection.execute(select(subject).where(subject.c.handle == handle)).one_or_none()
+    row = connection.execute(_BY_HANDLE, {"key": handle}).one_or_none()
     if row is None:
         raise NotFoundError("subject_not_found")
     return Subject(handle, unseal_versioned(kek, row.data_key, handle), row.language)
 
 
 def find_by_narrow(connection: Connection, narrow: bytes) -> bytes | None:
-    found = connection.execute(select(subject_address.c.subject).where(subject_address.c.narrow == narrow))
+    found = connection.execute(_BY_NARROW, {"key": narrow})
     return found.scalar_one_or_none()
 
 
 def find_by_wide(connection: Connection, wide: bytes) -> list[bytes]:
-    found = connection.execute(select(subject_address.c.subject).where(subject_address.c.wide == wide).distinct())
+    found = connection.execute(_BY_WIDE, {"key": wide})
     return sorted(found.scalars())
 
 
