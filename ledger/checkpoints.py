@@ -53,6 +53,8 @@ class Signer:
     @contextmanager
     def _locked(self) -> Iterator[SignerState]:
         """The state, while no other signer can move it."""
+        if not self._state_path.exists():
+            raise SignerError("signer_state_missing")
         descriptor = os.open(f"{self._state_path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)

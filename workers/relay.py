@@ -3,6 +3,7 @@
 A relay ends confirmed, superseded (no longer true when its turn came), or parked with a reason and a ledger entry.
 """
 
+import json
 import random
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from ledger.log import NewEntry, append_many, entry_by_id, new_id
 from ledger.outbox import Relay
 from ledger.recorder import MAIL
 from ledger.sealing import unseal_versioned
-from schemas.entry import Entry, Kind
+from schemas.entry import Entry, Kind, parse_time
 from schemas.log_line import error_fields, log
 from workers import mail
 from workers.context import Context, now_ms
@@ -68,7 +69,7 @@ def _attempt(context: Context, claimed: Relay) -> Ending:
     with context.database.read() as connection:
         purposes = withdrawn_purposes(connection, claimed.subject, claimed.purposes)
         emails = _emails(context, connection, claimed)
-        occurred_at_ms = entry_by_id(connection, claimed.cause).recorded_at_ms
+        cause = json.loads(entry_by_id(connection, claimed.cause).leaf)
     if not purposes:
         raise Superseded("given_since")
     if not emails:
@@ -77,6 +78,8 @@ def _attempt(context: Context, claimed: Relay) -> Ending:
     if connection_to is None:
         raise RelayError("processor_not_connected", permanent=True)
     act: Callable[[RelayAction, object], RelayResult] = RELAYS[claimed.processor][claimed.action]
+    # What the processor is told is when the person said it, not when we wrote it down.
+    occurred_at_ms = parse_time(cause["occurred_at"])
     action = RelayAction(claimed.id.hex(), emails, purposes, occurred_at_ms, claimed.epoch)
     return Ending.of(act(action, connection_to))
 

@@ -17,7 +17,8 @@ FORM_SIZE_MIN_BYTES = 8  # anything shorter turns up by chance
 UNPACKED_SIZE_MAX_BYTES = 1_000_000
 # zlib's header by level, and gzip's (RFC 1950, 2.2; RFC 1952, 2.3.1).
 PACKED = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
-BASE64_RUN = re.compile(rb"[A-Za-z0-9+/_-]{24,}={0,2}")
+BASE64_RUN = re.compile(rb"[A-Za-z0-9+/]{24,}|[A-Za-z0-9_-]{24,}")
+URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ def unpacked(data: bytes) -> Iterator[bytes]:
     yield data
     yield from _inflated(data)
     for run in BASE64_RUN.findall(data):
-        decoded = base64.b64decode(run.rstrip(b"=") + b"=" * (-len(run.rstrip(b"=")) % 4), altchars=b"-_")
-        yield from _inflated(decoded)
+        plain = run.translate(URL_SAFE)
+        yield from _inflated(base64.b64decode(plain[: len(plain) // 4 * 4]))
 
 
 def _inflated(data: bytes) -> Iterator[bytes]:

@@ -169,3 +169,18 @@ def test_a_newer_withdrawal_of_another_spelling_stops_an_older_grant_that_comes_
     assert desk.check("kari+news@example.no") == "withdrawn"
     desk.say(sign_up("kari+news@example.no"), NOW_MS + HOUR_MS)
     assert desk.check("kari+news@example.no") == "given"
+
+
+def test_a_grant_that_was_overtaken_stays_so_when_the_other_spelling_says_yes_again(desk: Desk) -> None:
+    unconfirmed(desk.world)
+    desk.say(sign_up("kari+news@example.no"), NOW_MS - DAY_MS)
+    desk.say(withdrawal("kari@example.no"), NOW_MS)
+    desk.say(sign_up("kari@example.no", sent_at_ms=NOW_MS - MINUTE_MS), NOW_MS + 1)
+    given, withdrawn = desk.world.leaves()[-2:]
+    assert (withdrawn["kind"], withdrawn["ref"], withdrawn["subject"]) == (
+        "consent.withdrawn",
+        given["id"],
+        given["subject"],
+    )
+    desk.say(sign_up("kari+news@example.no"), NOW_MS + HOUR_MS)
+    assert [desk.check("kari+news@example.no"), desk.check("kari@example.no")] == ["given", "withdrawn"]

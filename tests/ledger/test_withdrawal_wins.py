@@ -123,7 +123,7 @@ def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     world.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(STEPS)
 def test_no_story_sends_after_a_withdrawal_and_none_ends_in_never_again(
     desk: Desk, steps: list[tuple[str, int, int]]
