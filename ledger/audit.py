@@ -44,6 +44,9 @@ class Report:
     boxes: int = 0
     problems: list[Problem] = field(default_factory=list)
 
+    def has(self, reason: str) -> bool:
+        return any(problem.reason == reason for problem in self.problems)
+
     def note(self, reason: str, entry: StoredEntry | None = None, position: int | None = None) -> None:
         if len(self.problems) < PROBLEMS_MAX:
             at = entry.position if entry is not None else position
@@ -69,9 +72,12 @@ def audit(
             report.note("entry_missing", position=expected)
             expected += 1
         frontier = _check_tree(connection, report, frontier, entry)
-        _check_columns(report, entry)
-        if opener is not None:
-            opener.check(entry)
+        try:
+            _check_columns(report, entry)
+            if opener is not None:
+                opener.check(entry)
+        except (TypeError, ValueError, AttributeError):  # a value of another type than we ever wrote
+            report.note("entry_unreadable", entry)
         expected = entry.position + 1
         if frontier.size in wanted and wanted[frontier.size] != frontier.root():
             report.note("checkpoint_differs", position=entry.position)
@@ -125,7 +131,7 @@ def _check_tree(connection: Connection, report: Report, frontier: tlog.Frontier,
             level, _ = tlog.split_stored_index(index)
             if level == 0:
                 report.note("entry_differs_from_tree", entry)
-            elif stored.get(indexes[0]) == completed[0][1]:
+            elif not report.has("entry_differs_from_tree"):
                 report.note("node_differs", position=entry.position)
     return frontier
 

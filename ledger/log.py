@@ -7,8 +7,9 @@ committed together or not at all. The head row is the lock (PostgreSQL) and the 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from ledger import tlog
 from ledger.canonical import canonical_json
@@ -146,7 +147,16 @@ def _one(connection: Connection, condition: object) -> StoredEntry:
     row = connection.execute(select(*_COLUMNS).where(condition)).one_or_none()  # type: ignore[arg-type]
     if row is None:
         raise NotFoundError("entry_not_found")
-    return StoredEntry(*row)
+    return _stored(row)
+
+
+def _stored(row: Row[Any]) -> StoredEntry:
+    """SQLite keeps whatever type it was given: an edit by hand may have made text of a blob, and is to be named."""
+    return StoredEntry(row.position, _blob(row.id), row.kind, _blob(row.subject), row.recorded_at_ms, _blob(row.leaf))
+
+
+def _blob(value: Any) -> Any:
+    return value.encode() if isinstance(value, str) else value
 
 
 def read_entries(connection: Connection, start: int, end: int) -> Iterator[StoredEntry]:
@@ -155,4 +165,4 @@ def read_entries(connection: Connection, start: int, end: int) -> Iterator[Store
         last = min(first + READ_BATCH, end)
         condition = (ledger_entry.c.position >= first) & (ledger_entry.c.position < last)
         for row in connection.execute(select(*_COLUMNS).where(condition).order_by(ledger_entry.c.position)):
-            yield StoredEntry(*row)
+            yield _stored(row)

@@ -39,8 +39,11 @@ def needle(name: str, *spellings: str) -> Needle:
     for text in spellings:
         folded |= {form.lower() for form in _texts(text)}
         exact |= set(_base64_forms(text.encode()))
-    long = lambda forms: frozenset(form for form in forms if len(form) >= FORM_SIZE_MIN_BYTES)  # noqa: E731
-    return Needle(name, long(folded), long(exact))
+    return Needle(name, _long(folded), _long(exact))
+
+
+def _long(forms: set[bytes]) -> frozenset[bytes]:
+    return frozenset(form for form in forms if len(form) >= FORM_SIZE_MIN_BYTES)
 
 
 def _texts(text: str) -> Iterator[bytes]:

@@ -89,10 +89,10 @@ def test_relays_wait_out_an_outage_in_order_and_act_once(service: Stack, process
     )
     assert {one["status"] for one in relays(service, [*first, *second])} == {"pending"}
     assert {one["attempts"] for one in relays(service, second)} == {0}, "a later relay overtook an earlier one"
-    for one in processors.values():
-        one.clear()
+    for processor in processors.values():
+        processor.clear()
     wait_confirmed(service, [*first, *second], emails)
-    journals = {kind: one.journal() for kind, one in processors.items()}
+    journals = {kind: processor.journal() for kind, processor in processors.items()}
     email_of = dict(zip([one["subject"] for one in relays(service, first, "stripe")], emails, strict=True))
     for one in relays(service, [*first, *second]):
         kind, email = str(one["processor"]), email_of[one["subject"]]

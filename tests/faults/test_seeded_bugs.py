@@ -105,7 +105,7 @@ def carry(site: SimulatorProcess, withdraw: Withdraw) -> RelayResult:
 
 
 def is_still_subscribed(site: SimulatorProcess) -> bool:
-    return site.state()["subscribers"][EMAIL]["purposes"] == {"newsletter": "subscribed"}
+    return bool(site.state()["subscribers"][EMAIL]["purposes"] == {"newsletter": "subscribed"})
 
 
 def test_a_relay_that_believes_without_reading_back_is_caught(site: SimulatorProcess) -> None:
