@@ -5,18 +5,21 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ledger.errors import DatabaseAwayError
+from ledger.group_commit import GroupCommit
 
 BUSY_TIMEOUT_S = 5.0
 WRITE = "samtykke_write"
+
+Result = TypeVar("Result")
 
 
 class Database:
@@ -35,6 +38,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._engine(pool_size)
         self._turn = threading.Lock()
+        self._group = GroupCommit(self.write)
         self._lock_file: int | None = None
         if self.is_sqlite:
             self._prepare_sqlite(checkpoints)
@@ -114,6 +118,16 @@ class Database:
             connection.execution_options(**{WRITE: True}).begin(),
         ):
             yield connection
+
+    def write_together(self, work: Callable[[Connection], Result]) -> Result:
+        """`work` in a transaction that it may share with others; PostgreSQL groups commits by itself.
+
+        It may be called a second time, on a fresh transaction, if another's work failed.
+        """
+        if self.is_sqlite:
+            return self._group.run(work)
+        with self.write() as connection:
+            return work(connection)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:

@@ -60,12 +60,15 @@ def accept(database: Database, keyring: Keyring, delivery: Delivery, now_ms: int
     """Store a delivery and what it stops at once, in one committed transaction; returns the row's id too."""
     digest = tag(keyring["index_pepper"].value, "body", f"{delivery.source}\x00{delivery.content.hex()}")
     box = seal_for_inbox(keyring["inbox_public"], delivery.payload, _context(delivery.source, digest))
-    with database.write() as connection:
+
+    def work(connection: Connection) -> tuple[Acceptance, int]:
         acceptance, inbox_id = _store(connection, delivery, digest, box, now_ms)
         # A conflicting withdrawal too: until somebody has looked, it stops.
         if delivery.withdrawal is not None and acceptance is not Acceptance.DUPLICATE:
             _insert_pending(connection, inbox_id, delivery.withdrawal)
-    return acceptance, inbox_id
+        return acceptance, inbox_id
+
+    return database.write_together(work)
 
 
 def _store(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -108,10 +108,23 @@ class MessageSchema(Schema):
 
 
 _MESSAGE = MessageSchema()
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _document(message: Message) -> dict[str, Any]:
+    """As asdict(), which copies every value deeply and takes ten times as long."""
+    document = _members(message)
+    document["decisions"] = [_members(decision) for decision in message.decisions]
+    document["dropped"] = [_members(dropped) for dropped in message.dropped]
+    return document
+
+
+def _members(value: Message | Decision | Dropped) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 def format_message(message: Message) -> bytes:
-    return json.dumps(asdict(message), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(_document(message)).encode()
 
 
 def parse_message(data: bytes) -> Message:
@@ -126,6 +139,6 @@ def parse_message(data: bytes) -> Message:
 
 def comparable(message: Message) -> bytes:
     """The bytes that say whether two deliveries are the same: everything but when this attempt was sent."""
-    document = asdict(message)
+    document = _document(message)
     del document["sent_at_ms"]
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(document).encode()

@@ -105,7 +105,7 @@ class World:
     def close(self) -> None:
         self.database.close()
         self.client.application.extensions["door"].database.close()
-        self.console.app.extensions["operator"].close()  # type: ignore[attr-defined]
+        self.console.app.extensions["operator"].close()
 
     # What senders do.
 

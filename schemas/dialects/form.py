@@ -78,7 +78,10 @@ def _profile(fields: Mapping[str, str], form: Form) -> tuple[dict[str, str], tup
     wanted = {ours: fields[theirs].strip() for ours, theirs in form.fields.items() if theirs in fields}
     # An address is never cut: half of a long one can be the whole of another person's.
     cut = {ours: value if ours == "email" else value[:PROFILE_VALUE_SIZE_MAX] for ours, value in wanted.items()}
+    # Who wants to stop must be able to name any address, also one that looks like an identity number.
+    named = {"email": cut.pop("email")} if form.intent == "withdrawal" and "email" in cut else {}
     kept, removed = minimise(cut)
+    kept |= named
     dropped = [Dropped(one.field, one.rule) for one in removed]
     for key in sorted(set(fields) - set(form.fields.values())):
         value = fields[key]

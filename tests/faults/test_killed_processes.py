@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -35,11 +36,14 @@ def gunicorn_workers(stack: Stack) -> list[int]:
 def kill_under_load(stack: Stack, victims: list[str]) -> Journal:
     """500 deliveries; the victims die one after the other, evenly over them, each while the others run on."""
     campaign = Campaign(stack, f"kill-{uuid4().hex[:8]}", COUNT).start()
-    killed = {}
+    killed: dict[str, int] = {}
     try:
         for number, name in enumerate(victims, 1):
             campaign.wait_for_progress(number * COUNT // (len(victims) + 2))
+            if name in killed:
+                stack.wait_restarted(name, killed[name])
             if name == "web-worker":
+                stack.wait_for(lambda: gunicorn_workers(stack) != [], "for a worker of gunicorn's")
                 os.kill(gunicorn_workers(stack)[0], signal.SIGKILL)
             else:
                 killed[name] = stack.kill(name)
@@ -71,6 +75,30 @@ def test_whoever_dies_what_was_acknowledged_is_recorded_once(service: Stack, not
 @pytest.mark.parametrize("victim", [*OURS, "web-worker"])
 def test_a_process_that_dies_again_and_again_loses_nothing(service: Stack, victim: str, note: Note) -> None:
     assert_kept(service, kill_under_load(service, [victim] * ROUNDS), note)
+
+
+@pytest.mark.long
+def test_a_recorder_that_dies_twenty_times_loses_nothing(service: Stack, note: Note) -> None:
+    assert_kept(service, kill_under_load(service, ["record"] * 20), note)
+
+
+@pytest.mark.long
+def test_everything_at_once_as_in_a_power_cut(tmp_path: Path, note: Note) -> None:
+    """Every process, the launcher too, in one moment under load; then a start on the same data."""
+    with Stack(tmp_path) as stack:
+        campaign = Campaign(stack, "cut", COUNT).start()
+        try:
+            campaign.wait_for_progress(COUNT // 2)
+            assert stack.launcher is not None
+            for pid in (stack.launcher.pid, *stack.pids().values(), *gunicorn_workers(stack)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            stack.stop()
+            stack.start()
+            journal = campaign.finish()
+        finally:
+            campaign.stop()
+        assert_kept(stack, journal, note)
 
 
 @pytest.mark.long

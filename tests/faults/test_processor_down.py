@@ -211,3 +211,21 @@ def test_a_processor_that_hangs_does_not_hold_the_others_up(service: Stack, proc
         return len(found) == 2 * len(ids) and all(one["status"] == "confirmed" for one in found)
 
     service.wait_for(others_done, "for the healthy processors", DELIVERED_WAIT_S)
+
+
+@pytest.mark.long
+def test_a_relayer_that_is_killed_keeps_every_withdrawal(service: Stack, processors: dict[str, Processor]) -> None:
+    """What it had claimed waits for the lease to run out, a minute, and is then carried by the next."""
+    emails = sign_up(service, processors, 20)
+    ids = withdraw(service, emails)
+    for number in range(3):
+        service.wait_for(
+            lambda number=number: sum(one["attempts"] for one in relays(service, ids)) > number * 10,  # type: ignore[misc]
+            "for attempts to be killed at",
+        )
+        service.wait_restarted("relay-urgent", service.kill("relay-urgent"))
+    service.wait_for(all_confirmed(service, ids, SOURCE, len(ids) * len(KINDS)), "for every relay", 180)
+    wait_confirmed(service, ids, emails)
+    journal = processors["stripe"].journal()
+    for one, email in zip(relays(service, ids, "stripe"), emails, strict=True):
+        assert deeds("stripe", journal, str(one["id"]), email) == 1, one

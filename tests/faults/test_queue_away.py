@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -23,7 +24,7 @@ from tests.faults.oracle import (
     wait_until_recorded,
 )
 from tests.faults.senders import THREADS, Campaign
-from tests.stack import Stack
+from tests.stack import Stack, StackError, make_root
 
 SIGN_UPS, WITHDRAWALS = 64, 24
 PROCESSORS = 3
@@ -129,3 +130,36 @@ def test_the_door_answers_and_nothing_is_missing_when_valkey_is(service: Stack, 
 @pytest.mark.parametrize("number", range(5))
 def test_it_holds_again_and_again(service: Stack, fault: Fault, number: int, note: Note) -> None:
     break_queue(service, fault, note)
+
+
+def lose_every_ring(stack: Stack, name: str) -> list[str]:
+    """Deliveries whose jobs are wiped before the recorder, which is paused, can see them."""
+    pid = stack.kill("record", signal.SIGSTOP)
+    try:
+        journal = Campaign(stack, f"{name}-{uuid4().hex[:8]}", THREADS).start().finish()
+        connection = Redis(unix_socket_path=str(socket_path(stack.data_dir)))
+        connection.flushall()
+        connection.close()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    return journal.acknowledged
+
+
+def test_what_nobody_rang_for_is_found_by_the_sweep(service: Stack) -> None:
+    acknowledged = lose_every_ring(service, "unheard")
+    wait_until_recorded(service)
+    assert breaches(database_of(service), acknowledged) == []
+
+
+@pytest.mark.long
+def test_a_service_without_the_sweep_is_caught(tmp_path: Path) -> None:
+    """The seeded bug to the test above: a clock that does nothing."""
+    root = make_root(tmp_path)
+    procfile = (root / "Procfile").read_text().splitlines()
+    procfile = [line for line in procfile if not line.startswith("clock:")]
+    (root / "Procfile").write_text("\n".join([*procfile, 'clock: python -c "import time; time.sleep(9999)"', ""]))
+    with Stack(tmp_path, root=root) as stack:
+        acknowledged = lose_every_ring(stack, "unswept")
+        with pytest.raises(StackError, match="for every delivery to be recorded"):
+            wait_until_recorded(stack, 20)
+        assert len(breaches(database_of(stack), acknowledged)) == THREADS

@@ -131,6 +131,12 @@ def test_a_withdrawal_needs_only_an_address_and_keeps_only_that() -> None:
 # Times
 
 
+def test_a_withdrawal_may_name_an_address_that_looks_like_a_number_we_never_keep() -> None:
+    card = "4242424242424242@example.no"  # Stripe's published test number
+    assert understood(WITHDRAWAL, email=card).email == card
+    assert reason_of({"email": card, "newsletter": "yes"}, GENERIC) == "email_missing"
+
+
 def test_the_forms_own_time_wins_over_the_signatures() -> None:
     form = replace(GENERIC, time_field="at")
     assert understood(form, SENT_AT_MS, at="2026-11-23T02:25:45.5+01:00").sent_at_ms == 1_795_397_145_500
