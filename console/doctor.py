@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from console.operator import Exit, Operator, Speaker, command
 from ledger.checkpoints import read_state
 from ledger.errors import LedgerError
+from ledger.heartbeat import last_beat_ms
 from ledger.keyring import NAMES, SIGNER_STATE
 from ledger.log import size
 from ledger.migrate import current_revision, newest_revision
@@ -25,6 +26,7 @@ from workers.relays.action import RelayError
 # https://sqlite.org/wal.html#walresetbug: fixed in 3.51.3, and in the branches 3.50.7 and 3.44.6.
 SQLITE_FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 LATE_MS = 15 * 60 * 1000
+CLOCK_LATE_MS = 3 * 60 * 1000  # it beats once a minute
 OK, WARNING, FAULT = "ok", "warning", "fault"
 
 
@@ -61,7 +63,7 @@ def _run(operator: Operator) -> Iterator[Finding]:
     except LedgerError as error:
         yield Finding(FAULT, "context", error.reason)
         return
-    for check in (_database, _queue, _secrets, _processors, _work, _signer):
+    for check in (_database, _queue, _secrets, _processors, _work, _clock, _signer):
         try:
             yield from check(operator)
         except LedgerError as error:
@@ -160,6 +162,17 @@ def _work(operator: Operator) -> Iterator[Finding]:
         yield Finding(FAULT, "work", "a delivery has waited over 15 minutes: is the recorder running?")
     if late(since):
         yield Finding(FAULT, "work", "a withdrawal has waited over 15 minutes: is the relayer running?")
+
+
+def _clock(operator: Operator) -> Iterator[Finding]:
+    with operator.context.database.read() as connection:
+        seen_ms = last_beat_ms(connection, "clock")
+    if seen_ms is None:
+        yield Finding(WARNING, "clock", "never seen: is it running? It signs, and rings for what waits")
+        return
+    ago_s = max(0, now_ms() - seen_ms) // 1000
+    level = OK if ago_s * 1000 < CLOCK_LATE_MS else FAULT
+    yield Finding(level, "clock", f"seen {ago_s} s ago")
 
 
 def _signer(operator: Operator) -> Iterator[Finding]:

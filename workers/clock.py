@@ -15,6 +15,7 @@ from ledger import outbox, retention
 from ledger.checkpoints import Signer
 from ledger.database import Database
 from ledger.errors import LedgerError
+from ledger.heartbeat import beat
 from ledger.inbox import NEW
 from ledger.tables import inbox
 from schemas.log_line import error_fields, log
@@ -38,6 +39,7 @@ def run(context: Context) -> None:
         _guarded("sign", lambda: signer.sign_if_grown(context.database, now_ms()))
         if now_ms() - housekept_at_ms > HOUSEKEEPING_MS:
             housekept_at_ms = now_ms()
+            _guarded("heartbeat", lambda: beat(context.database, "clock", now_ms()))
             _guarded("retention", lambda: retention.expire(context.database, context.policy, now_ms()))
 
 
