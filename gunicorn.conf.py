@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger
 
 from schemas.log_line import configure_logging, error_fields, log
 from schemas.settings import load_settings
@@ -27,7 +27,7 @@ _settings = load_settings()
 # `make run` narrows this to 127.0.0.1 with GUNICORN_CMD_ARGS, gunicorn's own way to overrule this file.
 bind = f"0.0.0.0:{_settings.port}"
 proc_name = "samtykke"
-worker_class = "gthread"
+worker_class = "webhooks.serving.QuietWorker"  # gthread, with our own answer to what cannot be read
 workers = _settings.web_concurrency
 threads = _settings.web_threads
 timeout = 30

@@ -51,11 +51,11 @@ def show(operator: Operator, speak: Speaker, relay_id: str) -> None:
 
 @relays.command("replay")
 @click.argument("relay_id", nargs=-1)
-@click.option("--processor", help="Every parked relay of one processor.")
+@click.option("--processor", help="Every parked or waiting relay of one processor.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and do nothing.")
 @command
 def replay(operator: Operator, speak: Speaker, relay_id: tuple[str, ...], processor: str | None, dry_run: bool) -> None:
-    """Try parked relays again, now, under a fresh idempotency key. Name them, or a processor; never simply all."""
+    """Try relays again, now, that are parked or wait after a failure. Name them, or a processor; never simply all."""
     if bool(relay_id) == bool(processor):
         raise RefusedError("name_relays_or_a_processor")
     results = [_replay(operator, one, dry_run) for one in _chosen(operator, relay_id, processor)]
@@ -69,7 +69,8 @@ def replay(operator: Operator, speak: Speaker, relay_id: tuple[str, ...], proces
 
 
 def _chosen(operator: Operator, relay_id: tuple[str, ...], processor: str | None) -> list[Row[Any]]:
-    wanted = _filter(outbox.PARKED, processor) if processor else relay.c.id.in_([hex_id(one) for one in relay_id])
+    named = relay.c.id.in_([hex_id(one) for one in relay_id])
+    wanted = outbox.can_rearm(now_ms()) & (relay.c.processor == processor) if processor else named
     with operator.context.database.read() as connection:
         rows = list(connection.execute(select(relay).where(wanted).order_by(relay.c.sequence)))
     if relay_id and not rows:
@@ -79,7 +80,7 @@ def _chosen(operator: Operator, relay_id: tuple[str, ...], processor: str | None
 
 def _replay(operator: Operator, row: Row[Any], dry_run: bool) -> dict[str, Any]:
     result = {"id": row.id.hex(), "processor": row.processor, "action": row.action}
-    if row.status != outbox.PARKED:
+    if row.status not in (outbox.PARKED, outbox.PENDING) or (row.status == outbox.PENDING and row.reason is None):
         return result | {"result": f"not_parked_{row.status}"}
     if dry_run:
         return result | {"result": "would_replay"}

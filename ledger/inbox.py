@@ -58,11 +58,14 @@ class Delivery:
 
 def accept(database: Database, keyring: Keyring, delivery: Delivery, now_ms: int) -> tuple[Acceptance, int]:
     """Store a delivery and what it stops at once, in one committed transaction; returns the row's id too."""
-    digest = tag(keyring["index_pepper"].value, "body", f"{delivery.source}\x00{delivery.content.hex()}")
+    pepper = keyring["index_pepper"].value
+    digest = tag(pepper, "body", f"{delivery.source}\x00{delivery.content.hex()}")
+    # Keyed as well: a sender may make its ids of names or addresses.
+    sender_id = delivery.sender_id and tag(pepper, "id", f"{delivery.source}\x00{delivery.sender_id}").hex()
     box = seal_for_inbox(keyring["inbox_public"], delivery.payload, _context(delivery.source, digest))
 
     def work(connection: Connection) -> tuple[Acceptance, int]:
-        acceptance, inbox_id = _store(connection, delivery, digest, box, now_ms)
+        acceptance, inbox_id = _store(connection, delivery, sender_id, digest, box, now_ms)
         # A conflicting withdrawal too: until somebody has looked, it stops.
         if delivery.withdrawal is not None and acceptance is not Acceptance.DUPLICATE:
             _insert_pending(connection, inbox_id, delivery.withdrawal)
@@ -72,19 +75,19 @@ def accept(database: Database, keyring: Keyring, delivery: Delivery, now_ms: int
 
 
 def _store(
-    connection: Connection, delivery: Delivery, digest: bytes, box: bytes, now_ms: int
+    connection: Connection, delivery: Delivery, sender_id: str | None, digest: bytes, box: bytes, now_ms: int
 ) -> tuple[Acceptance, int]:
-    same = _same_content(connection, delivery, digest, now_ms) if delivery.sender_id is None else None
+    same = _same_content(connection, delivery, digest, now_ms) if sender_id is None else None
     if same is None:
         # Without an id the key must only be new: the same content may count twice in one millisecond.
-        key = f"{digest.hex()}:{secrets.token_hex(8)}" if delivery.sender_id is None else delivery.sender_id
+        key = f"{digest.hex()}:{secrets.token_hex(8)}" if sender_id is None else sender_id
         inbox_id = _insert(connection, delivery, key, delivery.parked_reason, digest, box, now_ms)
         if inbox_id is not None:
             return (Acceptance.PARKED if delivery.parked_reason else Acceptance.ACCEPTED), inbox_id
         same = _of_key(connection, delivery.source, key)
     if same.body_digest == digest:
         return Acceptance.DUPLICATE, same.id
-    key = f"{delivery.sender_id}#{digest.hex()}"
+    key = f"{sender_id}#{digest.hex()}"
     inbox_id = _insert(connection, delivery, key, CONFLICT, digest, box, now_ms)
     if inbox_id is None:  # the same conflict again
         return Acceptance.DUPLICATE, _of_key(connection, delivery.source, key).id

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from ledger.tables import relay
 
@@ -85,8 +85,13 @@ def enqueue(connection: Connection, relays: Sequence[NewRelay], now_ms: int) -> 
         connection.execute(_INSERT, rows)
 
 
-def claim_due(connection: Connection, urgent: bool, now_ms: int, limit: int) -> list[Relay]:
-    """Claim due rows, oldest first; of one (subject, processor) only the oldest unfinished, to keep its order."""
+def claim_due(
+    connection: Connection, urgent: bool, now_ms: int, limit: int, without: Sequence[str] = ()
+) -> list[Relay]:
+    """Claim due rows, oldest first; of one (subject, processor) only the oldest unfinished, to keep its order.
+
+    `without`: processors that have enough to do.
+    """
     earlier = relay.alias("earlier")
     blocked = (
         select(earlier.c.id)
@@ -105,6 +110,7 @@ def claim_due(connection: Connection, urgent: bool, now_ms: int, limit: int) -> 
             relay.c.urgent == int(urgent),
             relay.c.next_attempt_at_ms <= now_ms,
             relay.c.claimed_until_ms <= now_ms,
+            relay.c.processor.not_in(without),
             ~blocked,
         )
         .order_by(relay.c.sequence)
@@ -170,24 +176,25 @@ def _update(connection: Connection, claimed: Relay, now_ms: int, **values: objec
     return connection.execute(update(relay).where(fenced).values(updated_at_ms=now_ms, **values)).rowcount == 1
 
 
+def can_rearm(now_ms: int) -> ColumnElement[bool]:
+    """Parked, or waiting for its next attempt after one that failed; not while an attempt is under way."""
+    waits = (relay.c.status == PENDING) & relay.c.reason.is_not(None) & (relay.c.claimed_until_ms <= now_ms)
+    return (relay.c.status == PARKED) | waits
+
+
 def rearm(connection: Connection, relay_id: bytes, now_ms: int) -> bool:
     """An operator's replay: pending again at once, under a fresh idempotency key."""
-    return (
-        connection.execute(
-            update(relay)
-            .where(relay.c.id == relay_id, relay.c.status == PARKED)
-            .values(
-                status=PENDING,
-                reason=None,
-                epoch=relay.c.epoch + 1,
-                claimed_until_ms=0,
-                next_attempt_at_ms=now_ms,
-                created_at_ms=now_ms,
-                updated_at_ms=now_ms,
-            )
-        ).rowcount
-        == 1
-    )
+    again = {
+        "status": PENDING,
+        "reason": None,
+        "epoch": relay.c.epoch + 1,
+        "claimed_until_ms": 0,
+        "next_attempt_at_ms": now_ms,
+        "created_at_ms": now_ms,
+        "updated_at_ms": now_ms,
+    }
+    condition = (relay.c.id == relay_id) & can_rearm(now_ms)
+    return connection.execute(update(relay).where(condition).values(**again)).rowcount == 1
 
 
 def backoff_ms(attempts: int, chance: random.Random) -> int:

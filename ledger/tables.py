@@ -23,7 +23,7 @@ inbox = Table(
     metadata,
     Column("id", RowId, primary_key=True, autoincrement=True),
     Column("source", Text, nullable=False),
-    Column("delivery_key", Text, nullable=False),  # the sender's id, or our digest where it sends none
+    Column("delivery_key", Text, nullable=False),  # keyed tag of the sender's id, or our digest where it sends none
     Column("body_digest", LargeBinary, nullable=False),  # keyed: a body with few unknowns could be guessed
     Column("received_at_ms", BigInteger, nullable=False),
     Column("status", Text, nullable=False),  # new | recorded | parked

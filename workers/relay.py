@@ -6,8 +6,8 @@ A relay ends confirmed, superseded (no longer true when its turn came), or parke
 import json
 import random
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from sqlalchemy import Connection
 
@@ -26,25 +26,42 @@ from workers.ending import Ending, Superseded
 from workers.relays import RELAYS
 from workers.relays.action import RelayAction, RelayError, RelayResult
 
-THREADS = 4
-BATCH_ROWS = THREADS  # no more than start at once, or a lease could end before its attempt begins
+THREADS = 6
+SHARE = 2  # claims of one processor at a time, about
 BUDGET_S = 15.0
 HALT_DELAY_MS = 5 * 60 * 1000  # wrong credentials: an operator must act; do not lock the account meanwhile
 
 
 def carry_due(context: Context, *, urgent: bool) -> int:
-    """Carry every due relay of one urgency, within the budget; returns how many were tried."""
+    """Carry every due relay of one urgency, within the budget; returns how many were tried.
+
+    A thread that is free takes the next; no processor gets more than its share, so one that hangs until its
+    deadline does not hold up the others.
+    """
     stop_at = time.monotonic() + BUDGET_S
     total = 0
+    running: dict[Future[None], str] = {}
     with ThreadPoolExecutor(THREADS, thread_name_prefix="relay") as pool:
-        while time.monotonic() < stop_at:
-            with context.database.write() as connection:
-                claimed = outbox.claim_due(connection, urgent, now_ms(), BATCH_ROWS)
-            if not claimed:
-                break
-            list(pool.map(lambda one: carry(context, one), claimed))
-            total += len(claimed)
-    return total
+        while True:
+            if time.monotonic() < stop_at:
+                for claimed in _claim(context, urgent, list(running.values())):
+                    running[pool.submit(carry, context, claimed)] = claimed.processor
+            if not running:
+                return total
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                del running[future]
+                total += 1
+
+
+def _claim(context: Context, urgent: bool, running: Sequence[str]) -> list[Relay]:
+    """No more than can start at once, or a lease could end before its attempt begins."""
+    full = [processor for processor in set(running) if running.count(processor) >= SHARE]
+    limit = min(SHARE, THREADS - len(running))
+    if limit <= 0:
+        return []
+    with context.database.write() as connection:
+        return outbox.claim_due(connection, urgent, now_ms(), limit, full)
 
 
 def carry(context: Context, claimed: Relay) -> None:

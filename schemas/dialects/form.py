@@ -101,14 +101,16 @@ def _email(kept: Mapping[str, str]) -> str:
 
 
 def _sent_at_ms(fields: Mapping[str, str], form: Form, signed_at_ms: int | None) -> int | None:
-    if form.time_field is None:
-        return signed_at_ms
+    """When the person said it, as far as the sender can be believed; see decision 0001, "Order"."""
+    parse, text = DIALECTS[form.dialect].parse_time, fields.get(form.time_field or "", "")
+    if form.intent != "withdrawal":
+        return signed_at_ms if form.time_field is None else parse(text)
+    # A signature tells when this attempt was sent, by a clock that may be minutes behind: dated back by it, a
+    # withdrawal would lose against what it withdraws. A whole second counts to its end, for the same reason.
     try:
-        return DIALECTS[form.dialect].parse_time(fields.get(form.time_field, ""))
-    except NotUnderstood:
-        if form.intent == "withdrawal":  # parked it would stop nothing; without a trusted time it counts from now
-            return None
-        raise
+        return None if form.time_field is None else parse(text) // 1000 * 1000 + 999
+    except NotUnderstood:  # parked it would stop nothing; without a trusted time it counts from now
+        return None
 
 
 def _decision(fields: Mapping[str, str], consent: ConsentField, unticked: str) -> str | None:

@@ -59,9 +59,10 @@ def breaches(
 
 
 def _delivery_breaches(path: Path, acknowledged: Iterable[str], source: str, kinds: tuple[str, ...]) -> list[str]:
-    rows: dict[str, list[tuple[int, str, bool]]] = {}
-    for key, *row in query(path, "SELECT delivery_key, id, status, box IS NULL FROM inbox WHERE source = ?", [source]):
-        rows.setdefault(key, []).append((row[0], row[1], bool(row[2])))
+    rows: dict[str, list[tuple[int, str, str | None, bool]]] = {}
+    statement = "SELECT delivery_key, id, status, reason, box IS NULL FROM inbox WHERE source = ?"
+    for key, inbox_id, status, reason, wiped in query(path, statement, [source]):
+        rows.setdefault(key, []).append((inbox_id, status, reason, bool(wiped)))
     effects: dict[int, list[str]] = {}
     for inbox_id, kind in query(
         path, "SELECT inbox_id, kind FROM ledger_entry WHERE inbox_id IS NOT NULL ORDER BY position"
@@ -72,9 +73,9 @@ def _delivery_breaches(path: Path, acknowledged: Iterable[str], source: str, kin
         held = rows.get(key, [])
         if not held:
             found.append(f"lost: {key}")
-        for inbox_id, status, wiped in held:
+        for inbox_id, status, reason, wiped in held:
             if status != "recorded" or not wiped:
-                found.append(f"not recorded but {status}: {key}")
+                found.append(f"not recorded but {status}, {reason}: {key}")
             elif tuple(effects.get(inbox_id, ())) != kinds:
                 found.append(f"effect {effects.get(inbox_id)}: {key}")
     return found

@@ -194,14 +194,12 @@ def assert_they_came_in(visited: Intruder) -> None:
     assert found == {"file mail", "file simulators"}
 
 
-@pytest.mark.xfail(strict=True, reason="gunicorn's own error page repeats the line that it could not read")
 def test_a_malformed_request_is_not_repeated_to_its_sender(service: Stack) -> None:
     intruder = Intruder(service)
     no_http(intruder)
     assert search(intruder.malformed, NEEDLES) == []
 
 
-@pytest.mark.xfail(strict=True, reason="inbox.delivery_key is the sender's id as it was sent")
 def test_an_id_that_names_a_person_is_not_kept_in_clear(service: Stack) -> None:
     """A form whose entry id is the e-mail field, or a sender that makes its ids of names."""
     person = f"{uuid4().hex}@example.org"

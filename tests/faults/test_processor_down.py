@@ -163,7 +163,6 @@ def test_refused_credentials_are_shown_and_tried_again_later(service: Stack, pro
     wait_confirmed(service, ids, emails)
 
 
-@pytest.mark.xfail(strict=True, reason="`relays replay` refuses whatever is not parked, also what waits after a halt")
 def test_an_operator_who_mended_the_credentials_need_not_wait(service: Stack, processors: dict[str, Processor]) -> None:
     emails = sign_up(service, processors, 1)
     processors["wordpress"].plan({"status": 401, **FOR_EVER})

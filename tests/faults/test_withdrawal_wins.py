@@ -16,7 +16,6 @@ def given_at_ms(world: World) -> int:
     return int(moment_ms)
 
 
-@pytest.mark.xfail(strict=True, reason="a signature's time is cut to the second, or behind, and min() dates it back")
 @pytest.mark.parametrize("behind_s", [1, 120])
 def test_a_withdrawal_that_came_after_the_confirmation_wins(world: World, behind_s: int) -> None:
     """The signature says when a sender sent by its own clock, which may be five minutes wrong either way."""

@@ -34,7 +34,7 @@ def test_a_delivery_that_does_not_open_is_parked(world: World) -> None:
     desk = Desk(world)
     accept_all(desk, sign_up("kari@example.no"), sign_up("ola@example.no"))
     with desk.database.write() as connection:
-        connection.execute(update(inbox).where(inbox.c.delivery_key == "msg_0").values(box=b"\x01nonsense"))
+        connection.execute(update(inbox).where(inbox.c.id == 1).values(box=b"\x01nonsense"))
     world.record()
     assert world.statuses() == [("parked", "unreadable"), ("recorded", None)]
 
