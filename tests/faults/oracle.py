@@ -3,6 +3,8 @@
 It knows nothing of the service's own queries, so a bug in those cannot hide here.
 """
 
+import functools
+import hmac
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
@@ -10,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from ledger.keyring import load_keyring
 from tests.stack import Stack
 
 SOURCE = "form:newsletter"
@@ -27,6 +30,17 @@ def change(path: Path, statement: str, values: Sequence[object] = ()) -> None:
     with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute(statement, values)
+
+
+def delivery_key(path: Path, source: str, message_id: str) -> str:
+    """What the inbox keeps of a sender's id: HMAC-SHA256 under the pepper, so that no id can name a person."""
+    text = b"id\x00" + f"{source}\x00{message_id}".encode()
+    return hmac.digest(_pepper(path.parent / "keys"), text, "sha256").hex()
+
+
+@functools.cache
+def _pepper(keys_dir: Path) -> bytes:
+    return load_keyring("web", keys_dir)["index_pepper"].value
 
 
 def database_of(stack: Stack) -> Path:
@@ -70,7 +84,7 @@ def _delivery_breaches(path: Path, acknowledged: Iterable[str], source: str, kin
         effects.setdefault(inbox_id, []).append(kind)
     found = []
     for key in acknowledged:
-        held = rows.get(key, [])
+        held = rows.get(delivery_key(path, source, key), [])
         if not held:
             found.append(f"lost: {key}")
         for inbox_id, status, reason, wiped in held:
@@ -136,7 +150,8 @@ def relays_of(path: Path, message_ids: Sequence[str], source: str) -> list[dict[
         f"WHERE inbox.source = ? AND inbox.delivery_key IN ({marks}) AND relay.processor != 'mail' "
         "ORDER BY relay.sequence"
     )
-    return [dict(zip(names, row, strict=True)) for row in query(path, statement, [source, *message_ids])]
+    keys = [delivery_key(path, source, message_id) for message_id in message_ids]
+    return [dict(zip(names, row, strict=True)) for row in query(path, statement, [source, *keys])]
 
 
 def all_confirmed(stack: Stack, message_ids: Sequence[str], source: str, count: int) -> Callable[[], bool]:
