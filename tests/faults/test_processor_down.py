@@ -19,7 +19,7 @@ from tests.faults.oracle import (
 )
 from tests.faults.processors import KINDS, Processor, deeds, processors_of, still_held, store_people
 from tests.faults.senders import Campaign, SignedForm, post
-from tests.stack import Stack, StackError
+from tests.stack import Stack
 
 PEOPLE = 4
 SOURCE = "form:withdrawal"
@@ -197,10 +197,9 @@ def test_a_processor_that_never_answers_is_given_up_after_its_deadline(
 
 
 @pytest.mark.long
-@pytest.mark.xfail(
-    strict=True, raises=StackError, reason="a batch waits for its slowest relay: one hanging processor holds up all"
-)
-def test_a_processor_that_hangs_does_not_hold_the_others_up(service: Stack, processors: dict[str, Processor]) -> None:
+def test_a_processor_that_hangs_does_not_hold_the_others_up(
+    service: Stack, processors: dict[str, Processor], note: Note
+) -> None:
     emails = sign_up(service, processors, 10)
     processors["google"].plan({"hang": True, **FOR_EVER})
     ids = withdraw(service, emails)
@@ -209,7 +208,9 @@ def test_a_processor_that_hangs_does_not_hold_the_others_up(service: Stack, proc
         found = [one for one in relays(service, ids) if one["processor"] != "google"]
         return len(found) == 2 * len(ids) and all(one["status"] == "confirmed" for one in found)
 
+    started_s = time.monotonic()
     service.wait_for(others_done, "for the healthy processors", DELIVERED_WAIT_S)
+    note("healthy_processors_confirmed_after_s", round(time.monotonic() - started_s, 1))
 
 
 @pytest.mark.long
