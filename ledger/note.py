@@ -86,8 +86,7 @@ class NoteSigner:
 
     def sign(self, text: str) -> str:
         """The signature line for this text, with its newline."""
-        signature = self.private_key.sign(_encode_text(text))
-        return f"{_SIGNATURE_PREFIX}{self.name} {_encode_base64(self.verifier().key_id + signature)}\n"
+        return format_signature_line(self.name, self.verifier().key_id, self.private_key.sign(_encode_text(text)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ def open_note(message: str | bytes, verifiers: Sequence[NoteVerifier]) -> Note:
     text, lines = _split_note(message)
     signed_by: dict[NoteVerifier, None] = {}
     # Every line is parsed and every known signature verified: one bad line condemns the note.
-    for name, key_id, signature in map(_parse_signature_line, lines):
+    for name, key_id, signature in map(parse_signature_line, lines):
         # https://c2sp.org/signed-note#signatures "Verifiers MUST ignore signatures from unknown keys, even
         # if they share a name or ID (but not both) with a known key."
         if verifier := known.get((name, key_id)):
@@ -159,6 +158,11 @@ def open_note(message: str | bytes, verifiers: Sequence[NoteVerifier]) -> Note:
     if not signed_by:
         raise NoteError("not_signed_by_known_key")
     return Note(text, tuple(signed_by))
+
+
+def unverified_text(message: str | bytes) -> str:
+    """The text of a note of which nothing is believed: for a reader who needs no signature to answer."""
+    return _split_note(message)[0]
 
 
 def format_checkpoint(checkpoint: Checkpoint) -> str:
@@ -197,8 +201,12 @@ def _split_note(message: str | bytes) -> tuple[str, list[str]]:
     return text + "\n", lines
 
 
-def _parse_signature_line(line: str) -> tuple[str, bytes, bytes]:
-    """Key name, key id and signature."""
+def format_signature_line(name: str, key_id: bytes, signature: bytes) -> str:
+    return f"{_SIGNATURE_PREFIX}{name} {_encode_base64(key_id + signature)}\n"
+
+
+def parse_signature_line(line: str) -> tuple[str, bytes, bytes]:
+    """Key name, key id and signature, of a line without its newline."""
     if not line.startswith(_SIGNATURE_PREFIX):
         raise NoteError("signature_line_malformed")
     name, _, encoded = line.removeprefix(_SIGNATURE_PREFIX).partition(" ")
