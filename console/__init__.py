@@ -12,9 +12,10 @@ from console.operator import Operator
 from console.receipts import receipts
 from console.relays import relays
 from console.subjects import subjects
+from console.witness import witness
 from schemas.settings import Settings
 
-COMMANDS = (consents, database, deliveries, doctor, keys, ledger, receipts, relays, subjects)
+COMMANDS = (consents, database, deliveries, doctor, keys, ledger, receipts, relays, subjects, witness)
 
 
 def register_commands(app: Flask, settings: Settings) -> None:
