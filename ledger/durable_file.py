@@ -20,8 +20,14 @@ def create_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     temporary = _write_beside(path, data, mode)
     try:
         os.link(temporary, path)  # unlike a rename, it never replaces
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links, as a Windows share may be
+        if path.exists():
+            raise FileExistsError from None
+        temporary.replace(path)
     finally:
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
 
 

@@ -1,6 +1,5 @@
 """Mails to the person: written into a spool folder, one .eml file each, named by the relay: twice is once."""
 
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -14,6 +13,7 @@ from sqlalchemy import Connection
 
 from ledger import links, vault
 from ledger.check import pending_purposes
+from ledger.durable_file import replace_file
 from ledger.errors import NotFoundError
 from ledger.log import entry_by_id
 from ledger.outbox import Relay
@@ -26,7 +26,7 @@ from workers.ending import Ending, Superseded
 from workers.relays.action import RelayError
 
 # Plain text only: nothing to escape, and nothing that a mail program would load from elsewhere.
-_TEXTS = Environment(
+TEXTS = Environment(
     loader=PackageLoader("workers", "mails"),
     undefined=StrictUndefined,
     autoescape=False,  # noqa: S701
@@ -57,8 +57,8 @@ def send(context: Context, claimed: Relay) -> Ending:
         "purposes": [context.policy.purposes[key] for key in claimed.purposes],
         "withdraw_url": withdraw_url,
     }
-    text = _TEXTS.get_template(f"{claimed.action}.{person.language}.txt").render(values)
-    _spool(context.settings.mail_spool_dir, claimed, _message(context, claimed, text, values, receipt))
+    text = TEXTS.get_template(f"{claimed.action}.{person.language}.txt").render(values)
+    spool(context.settings.mail_spool_dir, claimed.id.hex(), _message(context, claimed, text, values, receipt))
     return Ending("sent")
 
 
@@ -123,13 +123,7 @@ def _message(
     return mail
 
 
-def _spool(folder: Path, claimed: Relay, mail: EmailMessage) -> None:
-    """Atomic, and under the relay's own name: a second attempt writes the same file, never a second mail."""
+def spool(folder: Path, name: str, mail: EmailMessage) -> None:
+    """Atomic, and under the name of what it is about: a second attempt writes the same file, never a second mail."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = folder / f".{claimed.id.hex()}.{claimed.attempts}"
-    descriptor = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(mail.as_bytes())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / f"{claimed.id.hex()}.eml")
+    replace_file(folder / f"{name}.eml", mail.as_bytes())
