@@ -1,11 +1,16 @@
 """The witness as a server: made by commands, asked over HTTP, by many at once, and after a restart."""
 
+import contextlib
 import json
 import stat
+import subprocess
+import sys
+import threading
 from functools import partial
 from pathlib import Path
 
 import pytest
+import requests
 from click.testing import Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask.testing import FlaskClient, FlaskCliRunner
@@ -28,7 +33,7 @@ from ledger.note import NoteSigner
 from ledger.witness import REQUEST_SIZE_MAX_BYTES, TreeHead
 from tests.ledger.desk import at_once
 from tests.ledger.test_witness import FORK, LOG, NOW_MS, ORIGIN, REFUSED, STRANGER, TREE
-from tests.world import settings_for
+from tests.world import ROOT, settings_for
 
 NAME = "witness.example.org/w1"
 
@@ -186,6 +191,47 @@ def test_it_does_not_cosign_what_it_cannot_remember(folder: Path, client: FlaskC
     lock.rmdir()
     assert FolderStore(folder).head(ORIGIN).size == 0
     assert ask(client, TREE.request(0, 4))[0] == 200
+
+
+SERVER = """
+import sys
+from werkzeug.serving import make_server
+from console.witness import create_witness
+
+server = make_server("127.0.0.1", 0, create_witness(sys.argv[1]), threaded=True)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+def test_a_killed_witness_has_remembered_whatever_it_cosigned(folder: Path) -> None:
+    """kill -9 in the middle of requests: never is anything answered that is not on the disk."""
+    acknowledged = 0
+    for round_number in range(3):
+        server = subprocess.Popen(
+            [sys.executable, "-c", SERVER, str(folder)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert server.stdout is not None
+        address = f"http://127.0.0.1:{int(server.stdout.readline())}/add-checkpoint"
+        killer = threading.Timer(0.01 * (round_number + 1), server.kill)
+        with contextlib.suppress(requests.RequestException):
+            while True:
+                old = FolderStore(folder).head(ORIGIN).size
+                size = old + 1 if old < 20 else 20
+                if requests.post(address, data=TREE.request(old, size), timeout=30).status_code == 200:
+                    acknowledged = size
+                    if killer.ident is None:
+                        killer.start()
+        killer.join()
+        server.wait(timeout=30)
+        server.stdout.close()
+        kept = FolderStore(folder).head(ORIGIN)
+        assert round_number < acknowledged <= kept.size <= acknowledged + 1
+        assert kept == TREE.head(kept.size)
 
 
 def test_a_watched_log_is_read_as_it_was_written() -> None:
