@@ -6,9 +6,7 @@ noticed by the very next signature, without a network.
 
 import base64
 import binascii
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +17,21 @@ from sqlalchemy import Connection, insert, select
 
 from ledger import tlog
 from ledger.database import Database
+from ledger.durable_file import locked, replace_file
 from ledger.errors import SignerError
 from ledger.keyring import SIGNER_STATE, Key
 from ledger.log import node_reader, read_entries, root, size
-from ledger.note import Checkpoint, NoteSigner, NoteVerifier, format_checkpoint, open_note, sign_note
+from ledger.note import (
+    Checkpoint,
+    NoteSigner,
+    format_checkpoint,
+    open_note,
+    sign_note,
+)
 from ledger.tables import ledger_checkpoint
+
+# Leaves that are compared with their stored hashes at a time: one read of nodes for each batch, not for each leaf.
+LEAF_BATCH = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +43,47 @@ class SignerState:
 
 
 def note_signer(key: Key) -> NoteSigner:
-    assert key.origin, "the checkpoint key names its origin"
-    return NoteSigner(key.origin, Ed25519PrivateKey.from_private_bytes(key.value))
+    """The signer with the current version of a key."""
+    return _note_signer(key, key.current)
+
+
+def note_signers(key: Key) -> tuple[NoteSigner, ...]:
+    """A signer with every live version, the current one first: while a key is rotated, both are."""
+    older = sorted(set(key.versions) - {key.current}, reverse=True)
+    return tuple(_note_signer(key, version) for version in (key.current, *older))
+
+
+def _note_signer(key: Key, version: int) -> NoteSigner:
+    return NoteSigner(_origin(key), Ed25519PrivateKey.from_private_bytes(key.versions[version]))
+
+
+def _origin(key: Key) -> str:
+    assert key.origin, "a key that signs notes names its origin"
+    return key.origin
 
 
 class Signer:
-    """Signs the head of the ledger when it has grown. `keys_dir` holds the state file."""
+    """Signs the head of the ledger when it has grown. `keys_dir` holds the state file.
+
+    A note carries a line of every live version of the key, so that in a rotation the readers of the old public key
+    and those of the new one read the same notes (https://c2sp.org/tlog-checkpoint#signatures).
+    """
 
     def __init__(self, key: Key, keys_dir: Path) -> None:
-        self._signer = note_signer(key)
+        self._signers = note_signers(key)
         self._state_path = keys_dir / SIGNER_STATE
 
     @property
     def vkey(self) -> str:
-        return self._signer.vkey()
+        return self._signers[0].vkey()
 
     @contextmanager
     def _locked(self) -> Iterator[SignerState]:
         """The state, while no other signer can move it."""
         if not self._state_path.exists():
             raise SignerError("signer_state_missing")
-        descriptor = os.open(f"{self._state_path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with locked(self._state_path):
             yield read_state(self._state_path)
-        finally:
-            os.close(descriptor)
 
     def sign_if_grown(self, database: Database, now_ms: int) -> int | None:
         """Sign the head; returns its size, or None if it is signed already. SignerError when it must not be."""
@@ -75,9 +98,10 @@ class Signer:
             write_state(self._state_path, SignerState(tree_size, tree_root))
             if tree_size <= published:  # only the memory was behind: the state file of an earlier day
                 return None
-            text = format_checkpoint(Checkpoint(self._signer.name, tree_size, tree_root))
-            note = sign_note(text, [self._signer])
-            open_note(note, [NoteVerifier.from_vkey(self.vkey)])  # what we publish, we have verified
+            text = format_checkpoint(Checkpoint(self._signers[0].name, tree_size, tree_root))
+            note = sign_note(text, self._signers)
+            for signer in self._signers:  # what we publish, every reader can verify
+                open_note(note, [signer.verifier()])
             with database.write() as connection:
                 connection.execute(insert(ledger_checkpoint).values(size=tree_size, note=note, signed_at_ms=now_ms))
         return tree_size
@@ -95,11 +119,18 @@ def check_continuation(connection: Connection, state: SignerState, tree_size: in
             tlog.check_consistency(state.size, state.root, tree_size, tree_root, proof)
         except tlog.TreeProofError:
             raise SignerError("ledger_forked") from None
-    for entry in read_entries(connection, state.size, tree_size):
-        index = tlog.stored_index(0, entry.position)
-        if read([index])[index] != tlog.leaf_hash(entry.leaf):
-            raise SignerError("ledger_leaf_changed")
+    for start in range(state.size, tree_size, LEAF_BATCH):
+        _check_leaves(connection, read, start, min(start + LEAF_BATCH, tree_size))
     return tree_root
+
+
+def _check_leaves(connection: Connection, read: tlog.HashReader, start: int, end: int) -> None:
+    """The stored bytes of the leaves [start, end) are what was hashed when they were appended."""
+    hashes = {entry.position: tlog.leaf_hash(entry.leaf) for entry in read_entries(connection, start, end)}
+    indexes = {position: tlog.stored_index(0, position) for position in range(start, end)}
+    stored = read(list(indexes.values()))
+    if any(hashes.get(position) != stored[index] for position, index in indexes.items()):
+        raise SignerError("ledger_leaf_changed")
 
 
 def read_state(path: Path) -> SignerState:
@@ -113,19 +144,8 @@ def read_state(path: Path) -> SignerState:
 
 
 def write_state(path: Path, state: SignerState) -> None:
-    """Replace the file so that a crash leaves the old state or the new one, on the disk."""
-    temporary = path.with_suffix(".new")
     document = {"size": state.size, "root": base64.b64encode(state.root).decode()}
-    with open(temporary, "w", encoding="ascii") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_file(path, json.dumps(document).encode(), mode=0o644)  # no secret: doctor and verify read it too
 
 
 def newest_checkpoint(connection: Connection, at_least: int = 1) -> tuple[int, str] | None:

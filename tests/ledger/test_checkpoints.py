@@ -7,16 +7,25 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from ledger import checkpoints as checkpoints_module
 from ledger import tlog
-from ledger.checkpoints import Signer, SignerState, newest_checkpoint, read_state, write_state
+from ledger.checkpoints import (
+    Signer,
+    SignerState,
+    newest_checkpoint,
+    note_signer,
+    note_signers,
+    read_state,
+    write_state,
+)
 from ledger.errors import DatabaseAwayError, SignerError
-from ledger.keyring import SIGNER_STATE, load_keyring
+from ledger.keyring import SIGNER_STATE, Key, load_keyring
 from ledger.log import node_reader, root
-from ledger.note import Checkpoint, NoteVerifier, open_note, parse_checkpoint
+from ledger.note import Checkpoint, NoteError, NoteVerifier, open_note, parse_checkpoint
 from ledger.tables import ledger_checkpoint
 from tests.ledger.desk import append_purchases, at_once
 from tests.ledger.tampering import change_leaf, cut, open_file
-from tests.world import World
+from tests.world import ORIGIN, World
 
 
 def state_file(world: World) -> Path:
@@ -80,6 +89,29 @@ def test_it_refuses_a_new_leaf_that_is_not_what_was_hashed(world: World) -> None
     with open_file(world.database) as file:
         change_leaf(file, 3, b"contract", b"consent")
     assert refusal(world) == "ledger_leaf_changed"
+
+
+def test_it_refuses_a_new_leaf_that_is_gone(world: World) -> None:
+    append_purchases(world.database, 4)
+    with open_file(world.database) as file:
+        file.execute("DELETE FROM ledger_entry WHERE position = 2")
+    assert refusal(world) == "ledger_leaf_changed"
+
+
+@pytest.mark.parametrize("position", [2, 3, 4, 5, 6, 8])
+def test_it_finds_a_changed_leaf_in_whatever_batch_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch, position: int
+) -> None:
+    monkeypatch.setattr(checkpoints_module, "LEAF_BATCH", 3)
+    append_purchases(world.database, 2)
+    world.sign()
+    append_purchases(world.database, 7)
+    with open_file(world.database) as file:
+        change_leaf(file, position, b"contract", b"consent")
+    assert refusal(world) == "ledger_leaf_changed"
+    with open_file(world.database) as file:
+        change_leaf(file, position, b"consent", b"contract")
+    assert world.sign() == 9
 
 
 @pytest.mark.parametrize(
@@ -150,3 +182,40 @@ def test_signers_at_once_sign_once(any_world: World) -> None:
     signed = at_once([partial(signer.sign_if_grown, any_world.database, 1) for signer in signers])
     assert sorted(signed, key=str) == [4, None, None, None]
     assert [one.size for one in checkpoints(any_world)] == [4]
+
+
+# Several keys
+
+
+def rotated(world: World, *live: int) -> Key:
+    """The checkpoint key in version 1, which the world has, and later ones; the newest live one is current."""
+    first = load_keyring("clock", world.settings.keys_dir)["checkpoint"].value
+    return Key(max(live), {version: first if version == 1 else bytes([version]) * 32 for version in live}, ORIGIN)
+
+
+def sign_with(world: World, key: Key) -> str:
+    """The newest note, after one more entry."""
+    append_purchases(world.database, 1)
+    assert Signer(key, world.settings.keys_dir).sign_if_grown(world.database, 1) is not None
+    with world.database.read() as connection:
+        newest = newest_checkpoint(connection)
+    assert newest is not None
+    return newest[1]
+
+
+def test_in_a_rotation_the_readers_of_either_key_read_the_same_note(world: World) -> None:
+    old, overlap, new = rotated(world, 1), rotated(world, 1, 2), rotated(world, 2)
+    notes = [sign_with(world, key) for key in (old, overlap, new)]
+    by_old, by_new = note_signer(old).verifier(), note_signer(new).verifier()
+    assert open_note(notes[1], [by_old]).text == open_note(notes[1], [by_new]).text
+    assert open_note(notes[1], [by_new, by_old]).signed_by == (by_new, by_old)
+    for note, unknown in ((notes[0], by_new), (notes[2], by_old)):
+        with pytest.raises(NoteError, match="not_signed_by_known_key"):
+            open_note(note, [unknown])
+
+
+def test_the_current_version_comes_first_whatever_its_number(world: World) -> None:
+    key = Key(2, {version: bytes([version]) * 32 for version in (1, 2, 3)}, ORIGIN)
+    assert note_signers(key)[0].vkey() == note_signer(key).vkey() == Signer(key, world.settings.keys_dir).vkey
+    expected = [note_signer(Key(version, key.versions, ORIGIN)).vkey() for version in (2, 3, 1)]
+    assert [signer.vkey() for signer in note_signers(key)] == expected
