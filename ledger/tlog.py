@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from hashlib import sha256
+from itertools import islice
 
 from ledger.errors import LedgerError
 
@@ -112,6 +113,17 @@ class Frontier:
     def from_bytes(cls, size: int, data: bytes) -> "Frontier":
         """Raises TreeStoreError unless data is one hash for each 1 bit of size."""
         return cls(size, tuple(data[at : at + HASH_SIZE_BYTES] for at in range(0, len(data), HASH_SIZE_BYTES)))
+
+
+def read_hashes(indexes: Sequence[int], read: HashReader) -> list[bytes]:
+    """The hashes with these stored indexes, in order, by one read. Raises TreeStoreError if one is lost or cut."""
+    stored = read(indexes) if indexes else {}
+    for index in indexes:
+        if index not in stored:
+            raise TreeStoreError("stored_hash_missing")
+        if len(stored[index]) != HASH_SIZE_BYTES:
+            raise TreeStoreError("stored_hash_malformed")
+    return [stored[index] for index in indexes]
 
 
 def tree_root(size: int, read: HashReader) -> bytes:
@@ -223,14 +235,8 @@ def _join(peaks: Sequence[bytes]) -> bytes:
 
 def _range_hashes(ranges: Sequence[Range], read: HashReader) -> list[bytes]:
     tilings = [[stored_index(*subtree) for subtree in _subtrees(*leaves)] for leaves in ranges]
-    wanted = [index for tiling in tilings for index in tiling]
-    stored = read(wanted) if wanted else {}
-    for index in wanted:
-        if index not in stored:
-            raise TreeStoreError("stored_hash_missing")
-        if len(stored[index]) != HASH_SIZE_BYTES:
-            raise TreeStoreError("stored_hash_malformed")
-    return [_join([stored[index] for index in tiling]) for tiling in tilings]
+    hashes = iter(read_hashes([index for tiling in tilings for index in tiling], read))
+    return [_join(list(islice(hashes, len(tiling)))) for tiling in tilings]
 
 
 def _pair(path: Sequence[Range], proof: Sequence[bytes]) -> list[tuple[Range, bytes]]:

@@ -19,7 +19,7 @@ VECTORS = json.loads((FIXTURES / "vectors" / "rfc6962-and-notes.json").read_text
 EIGHT = VECTORS["rfc6962_eight_leaves"]
 EIGHT_LEAVES = [bytes.fromhex(leaf) for leaf in EIGHT["leaves"]]
 EIGHT_ROOTS = [bytes.fromhex(root) for root in EIGHT["roots_by_size"]]
-SIZE_MAX = 70
+SIZE_MAX = 130  # two leaves beyond the complete subtree of 128: peaks of every shape
 LEAVES = [b"leaf %d" % n for n in range(SIZE_MAX)]
 
 
@@ -62,6 +62,7 @@ def mth(low: int, high: int) -> bytes:
     return sha256(b"\x01" + mth(low, low + k) + mth(low + k, high)).digest()
 
 
+@cache
 def path(m: int, low: int, high: int) -> list[bytes]:
     if high - low == 1:
         return []
@@ -71,6 +72,7 @@ def path(m: int, low: int, high: int) -> list[bytes]:
     return [*path(m - k, low + k, high), mth(low, low + k)]
 
 
+@cache
 def subproof(m: int, low: int, high: int, complete: bool) -> list[bytes]:
     if m == high - low:
         return [] if complete else [mth(low, high)]
