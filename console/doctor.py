@@ -1,6 +1,5 @@
 """`flask doctor`: is everything as it must be? One line per finding, and what to do about it."""
 
-import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from ledger.heartbeat import last_beat_ms
 from ledger.keyring import NAMES, SIGNER_STATE
 from ledger.log import size
 from ledger.migrate import current_revision, newest_revision
+from ledger.sqlite import has_wal_reset_bug, sqlite
 from ledger.tables import inbox, relay
 from schemas.policy import PolicyError, load_policy
 from schemas.settings import form_secrets_name
@@ -23,8 +23,6 @@ from workers.context import now_ms
 from workers.queue import connect
 from workers.relays.action import RelayError
 
-# https://sqlite.org/wal.html#walresetbug: fixed in 3.51.3, and in the branches 3.50.7 and 3.44.6.
-SQLITE_FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 LATE_MS = 15 * 60 * 1000
 CLOCK_LATE_MS = 3 * 60 * 1000  # it beats once a minute
 OK, WARNING, FAULT = "ok", "warning", "fault"
@@ -99,11 +97,9 @@ def _database(operator: Operator) -> Iterator[Finding]:
         yield Finding(FAULT, "database", "not migrated: flask database upgrade")
     else:
         yield Finding(OK, "database", f"{database.url.get_backend_name()}, revision {revision}")
-    version = sqlite3.sqlite_version_info
-    fixed = version >= SQLITE_FIXED[0] or any(version[:2] == one[:2] and version >= one for one in SQLITE_FIXED[1:])
-    if database.is_sqlite and not fixed:
+    if database.is_sqlite and has_wal_reset_bug():
         yield Finding(
-            WARNING, "database", f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug; only the recorder checkpoints"
+            WARNING, "database", f"SQLite {sqlite.sqlite_version} has the WAL-reset bug; only the recorder checkpoints"
         )
 
 

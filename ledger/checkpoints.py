@@ -5,7 +5,6 @@ noticed by the very next signature, without a network.
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -136,11 +135,14 @@ def _check_leaves(connection: Connection, read: tlog.HashReader, start: int, end
 def read_state(path: Path) -> SignerState:
     try:
         document = json.loads(path.read_text(encoding="ascii"))
-        return SignerState(int(document["size"]), base64.b64decode(document["root"], validate=True))
+        tree_size, tree_root = document["size"], base64.b64decode(document["root"], validate=True)
     except FileNotFoundError:
         raise SignerError("signer_state_missing") from None
-    except (ValueError, KeyError, TypeError, binascii.Error):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise SignerError("signer_state_malformed") from None
+    if type(tree_size) is not int or tree_size < 0 or len(tree_root) != (tlog.HASH_SIZE_BYTES if tree_size else 0):
+        raise SignerError("signer_state_malformed")
+    return SignerState(tree_size, tree_root)
 
 
 def write_state(path: Path, state: SignerState) -> None:

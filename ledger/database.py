@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ledger.errors import DatabaseAwayError
 from ledger.group_commit import GroupCommit
+from ledger.sqlite import sqlite
 
 BUSY_TIMEOUT_S = 5.0
 WRITE = "samtykke_write"
@@ -52,7 +53,7 @@ class Database:
             "pool_timeout": self._busy_timeout_s,
         }
         if self.is_sqlite:
-            return create_engine(self.url, connect_args={"timeout": self._busy_timeout_s}, **shared)
+            return create_engine(self.url, module=sqlite, connect_args={"timeout": self._busy_timeout_s}, **shared)
         connect = {
             "connect_timeout": int(BUSY_TIMEOUT_S),
             "options": "-c statement_timeout=30000 -c lock_timeout=10000",

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from ledger.errors import KeyringError
 
 KEY_SIZE_BYTES = 32
+VERSIONS = range(1, 256)  # a box begins with the version of its key, in one byte
 
 # Which process may read which key. `operator` is the command line, run by whoever may read the files.
 ROLES: Mapping[str, frozenset[str]] = {
@@ -33,11 +34,15 @@ NAMES = ("inbox_public", "inbox_private", "index_pepper", "token_mac", "kek", "s
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One named key in its versions: `versions[current]` is used for new work, older ones still open."""
+    """One named key in its versions: `versions[current]` is used for new work, older ones still open.
+
+    `retired`: public keys of versions that signed and whose private part is destroyed; what they signed still verifies.
+    """
 
     current: int
     versions: Mapping[int, bytes]
     origin: str | None = None
+    retired: Mapping[int, bytes] = field(default_factory=dict)
 
     @property
     def value(self) -> bytes:
@@ -64,26 +69,37 @@ class Keyring:
 
 
 def parse_key(text: str) -> Key:
-    """Read a key file: {"current": 1, "keys": {"1": "<base64 of 32 bytes>"}, "origin": …}."""
+    """Read a key file: {"current": 1, "keys": {"1": "<base64 of 32 bytes>"}, "origin": …, "retired": {…}}."""
     try:
         document: Any = json.loads(text)
-        versions = {int(number): base64.b64decode(value, validate=True) for number, value in document["keys"].items()}
-        current = int(document["current"])
-        origin = document.get("origin")
-    except (ValueError, KeyError, TypeError, AttributeError):
+        versions, retired = (_parse_versions(document.get(name, {})) for name in ("keys", "retired"))
+        current, origin = document["current"], document.get("origin")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise KeyringError("key_malformed") from None
-    if current not in versions or any(len(value) != KEY_SIZE_BYTES for value in versions.values()):
+    if type(current) is not int or current not in versions or not isinstance(origin, str | None):
         raise KeyringError("key_malformed")
-    return Key(current, versions, origin)
+    if versions.keys() & retired.keys():
+        raise KeyringError("key_malformed")
+    return Key(current, versions, origin, retired)
+
+
+def _parse_versions(document: Mapping[str, str]) -> dict[int, bytes]:
+    versions = {int(number): base64.b64decode(value, validate=True) for number, value in document.items()}
+    if any(number not in VERSIONS or len(value) != KEY_SIZE_BYTES for number, value in versions.items()):
+        raise KeyringError("key_malformed")
+    return versions
+
+
+def _format_versions(versions: Mapping[int, bytes]) -> dict[str, str]:
+    return {str(number): base64.b64encode(value).decode() for number, value in sorted(versions.items())}
 
 
 def format_key(key: Key) -> str:
-    document: dict[str, Any] = {
-        "current": key.current,
-        "keys": {str(number): base64.b64encode(value).decode() for number, value in sorted(key.versions.items())},
-    }
+    document: dict[str, Any] = {"current": key.current, "keys": _format_versions(key.versions)}
     if key.origin:
         document["origin"] = key.origin
+    if key.retired:
+        document["retired"] = _format_versions(key.retired)
     return json.dumps(document, indent=1)
 
 

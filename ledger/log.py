@@ -12,10 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from ledger import tlog
-from ledger.canonical import canonical_json
 from ledger.errors import NotFoundError
 from ledger.tables import ledger_entry, ledger_head, ledger_node, vault
-from schemas.entry import Entry, leaf_document
+from schemas.entry import Entry, format_leaf
 
 # SQLite binds at most 32766 values in one statement (https://sqlite.org/limits.html#max_variable_number).
 READ_BATCH = 10_000
@@ -71,7 +70,7 @@ def append_many(connection: Connection, entries: Sequence[NewEntry]) -> list[int
     """Append in order; returns the positions. The caller's transaction decides whether it happened."""
     if not entries:
         return []
-    leaves = [canonical_json(leaf_document(new.entry)) for new in entries]
+    leaves = [format_leaf(new.entry) for new in entries]
     head = connection.execute(_LOCK_HEAD).one()
     frontier = tlog.Frontier.from_bytes(head.size, head.frontier)
     nodes: list[dict[str, object]] = []

@@ -33,6 +33,7 @@ inbox = Table(
     Column("box", LargeBinary),  # sealed for the recorder; NULL once recorded
     Column("attempts", Integer, nullable=False, default=0),
     Column("recorded_at_ms", BigInteger),
+    Column("key_version", Integer, nullable=False, server_default="1"),  # of the index pepper
     UniqueConstraint("source", "delivery_key"),
     sqlite_autoincrement=True,  # an id is never used twice
 )
@@ -87,13 +88,32 @@ ledger_checkpoint = Table(
     Column("signed_at_ms", BigInteger, nullable=False),
 )
 
+ledger_cosignature = Table(
+    "ledger_cosignature",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),  # of the witness
+    Column("line", Text, nullable=False),  # the signature line, with its newline
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Integer, primary_key=True),  # always 1
+    Column("reason", Text, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+)
+
 subject = Table(
     "subject",
     metadata,
     Column("handle", LargeBinary, primary_key=True),
-    Column("data_key", LargeBinary, nullable=False),  # wrapped by the key-encryption key
+    Column("data_key", LargeBinary, nullable=False),  # wrapped by the key-encryption key; begins with its version
     Column("language", Text, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("restricted_at_ms", BigInteger),  # since when its boxes are only opened with an entry that says so
+    Column("restricted_reason", Text),
+    Column("keep_until_ms", BigInteger),  # when what is left is shredded
 )
 
 subject_address = Table(
@@ -102,6 +122,7 @@ subject_address = Table(
     Column("narrow", LargeBinary, primary_key=True),
     Column("wide", LargeBinary, nullable=False),
     Column("subject", LargeBinary, ForeignKey("subject.handle"), nullable=False),
+    Column("key_version", Integer, nullable=False, server_default="1"),  # of the index pepper
 )
 Index("subject_address_by_wide", subject_address.c.wide)
 Index("subject_address_by_subject", subject_address.c.subject)
@@ -129,8 +150,10 @@ suppression = Table(
     "suppression",
     metadata,
     Column("tag", LargeBinary, primary_key=True),  # HMAC(suppression key, wide address)
-    Column("purpose", Text, primary_key=True),
+    Column("purpose", Text, primary_key=True),  # or "*": every purpose, those that come later too
     Column("effective_at_ms", BigInteger, nullable=False),
+    Column("key_version", Integer, nullable=False, server_default="1"),  # of the suppression key
+    Column("reason", Text, nullable=False, server_default="withdrawn"),  # withdrawn | erased
 )
 
 link = Table(

@@ -1,22 +1,35 @@
-"""The ledger entry: event kinds, leaf fields and their closed vocabulary (docs/decisions/0001-record.md)."""
+"""The ledger entry: event kinds, leaf fields and their closed vocabulary (docs/decisions/0001-record.md).
+
+One table says what each member of a leaf may hold. Two readers are made from it: a grammar of the leaf's exact bytes,
+for our own writing and the audit, and a marshmallow schema for documents from elsewhere.
+"""
 
 import datetime
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from marshmallow import Schema, ValidationError, validate
 from marshmallow import fields as ma
 
 VERSION = 1
-# Our own identifiers: form keys, purposes, notice keys, reasons. No spaces, no '@': no place for free text.
-# The end is \Z: `$` would let a line end through, and \d is every script's digits.
-IDENTIFIER = validate.Regexp(r"[a-z0-9][a-z0-9_.:-]{0,79}\Z")
-HEX16 = validate.Regexp(r"[0-9a-f]{32}\Z")
-HEX32 = validate.Regexp(r"[0-9a-f]{64}\Z")
-TIME = validate.Regexp(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")
 FIELDS = ("email", "first_name", "last_name", "company", "other")
+
+# Our own identifiers: form keys, purposes, notice keys, reasons. No spaces, no '@': no place for free text.
+# No pattern takes a quotation mark, a backslash or a letter beyond ASCII, so a leaf never needs an escape.
+_IDENTIFIER = "[a-z0-9][a-z0-9_.:-]{0,79}"
+_HEX16, _HEX32 = "[0-9a-f]{32}", "[0-9a-f]{64}"
+_TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z"
+_COUNT = "[1-9][0-9]{0,14}"  # below 2^53, which every JSON reader keeps exact
+
+# The end is \Z: `$` would let a line end through, and \d is every script's digits.
+IDENTIFIER = validate.Regexp(rf"{_IDENTIFIER}\Z")
+HEX16 = validate.Regexp(rf"{_HEX16}\Z")
 
 
 class Kind(StrEnum):
@@ -26,6 +39,7 @@ class Kind(StrEnum):
     GIVEN = "consent.given"
     REFUSED = "consent.refused"
     WITHDRAWN = "consent.withdrawn"
+    REVOKED = "consent.revoked"
     EXPIRED = "consent.expired"
     PURCHASE = "purchase.recorded"
     DROPPED = "minimisation.dropped"
@@ -34,11 +48,34 @@ class Kind(StrEnum):
     DELIVERY_REPLAYED = "delivery.replayed"
     RELAY_REPLAYED = "relay.replayed"
     REVEALED = "payload.revealed"
+    OPENED = "payload.opened"
+    REDACTED = "payload.redacted"
+    ERASED = "subject.erased"
+    RECTIFIED = "subject.rectified"
+    RESTRICTED = "subject.restricted"
+    UNRESTRICTED = "subject.unrestricted"
+    SUBJECT_EXPIRED = "subject.expired"
+    KEY = "ledger.key"
+    RESTORED = "ledger.restored"
+    AUDITED = "ledger.audited"
+
+
+# https://w3id.org/dpv (2.3), consent statuses: withdrawn is what the person did, revoked what somebody else did.
+DPV_STATE_OF_KIND: Mapping[Kind, str] = {
+    Kind.REQUESTED: "dpv:ConsentRequested",
+    Kind.GIVEN: "dpv:ConsentGiven",
+    Kind.REFUSED: "dpv:ConsentRefused",
+    Kind.WITHDRAWN: "dpv:ConsentWithdrawn",
+    Kind.REVOKED: "dpv:ConsentRevoked",
+    Kind.EXPIRED: "dpv:ConsentExpired",
+}
+# After one of these the person has no box, no key and no tag any more.
+ENDING_KINDS = frozenset({Kind.ERASED, Kind.EXPIRED, Kind.SUBJECT_EXPIRED})
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry before it has a position. Times are unix milliseconds; `payload` is sealed, never in the leaf."""
+    """One entry before it has a position. Times are unix milliseconds; the payload is sealed, never in the leaf."""
 
     id: str
     kind: Kind
@@ -61,44 +98,93 @@ class Entry:
     rule: str | None = None
     field: str | None = None
     count: int | None = None
+    key: str | None = None
+    key_version: int | None = None
+    public_key_sha256: str | None = None
+
+    @property
+    def state(self) -> str | None:
+        """The DPV consent status, for consent events."""
+        return DPV_STATE_OF_KIND.get(self.kind)
 
 
-class LeafSchema(Schema):
-    """The leaf document. Unknown keys are errors (marshmallow's default): a person's name fits nowhere."""
-
-    v = ma.Integer(required=True, strict=True, validate=validate.Equal(VERSION))
-    id = ma.String(required=True, validate=HEX16)
-    kind = ma.String(required=True, validate=validate.OneOf([kind.value for kind in Kind]))
-    recorded_at = ma.String(required=True, validate=TIME)
-    subject = ma.String(validate=HEX16)
-    purpose = ma.String(validate=IDENTIFIER)
-    occurred_at = ma.String(validate=TIME)
-    received_at = ma.String(validate=TIME)
-    basis = ma.String(validate=validate.OneOf(["consent", "contract", "legal_obligation"]))
-    source = ma.String(validate=IDENTIFIER)
-    method = ma.String(
-        validate=validate.OneOf(["form", "one_click", "web_form", "double_opt_in", "stripe", "operator"])
-    )
-    notice = ma.String(validate=IDENTIFIER)
-    notice_sha256 = ma.String(validate=HEX32)
-    ref = ma.String(validate=HEX16)
-    commitment = ma.String(validate=HEX32)
-    processor = ma.String(validate=IDENTIFIER)
-    action = ma.String(validate=IDENTIFIER)
-    outcome = ma.String(validate=IDENTIFIER)
-    reason = ma.String(validate=IDENTIFIER)
-    rule = ma.String(validate=IDENTIFIER)
-    field = ma.String(validate=validate.OneOf(FIELDS))
-    count = ma.Integer(strict=True, validate=validate.Range(min=1))
+def _one_of(*words: str) -> str:
+    return "|".join(map(re.escape, words))
 
 
+# Name of each member: what its value must match whole. In the order of the leaf, which is that of the alphabet.
+MEMBERS: Mapping[str, str] = {
+    "action": _IDENTIFIER,
+    "basis": _one_of("consent", "contract", "legal_obligation"),
+    "commitment": _HEX32,
+    "count": _COUNT,
+    "field": _one_of(*FIELDS),
+    "id": _HEX16,
+    "key": _IDENTIFIER,
+    "key_version": _COUNT,
+    "kind": _one_of(*Kind),
+    "method": _one_of("form", "one_click", "web_form", "double_opt_in", "stripe", "operator"),
+    "notice": _IDENTIFIER,
+    "notice_sha256": _HEX32,
+    "occurred_at": _TIME,
+    "outcome": _IDENTIFIER,
+    "processor": _IDENTIFIER,
+    "public_key_sha256": _HEX32,
+    "purpose": _IDENTIFIER,
+    "reason": _IDENTIFIER,
+    "received_at": _TIME,
+    "recorded_at": _TIME,
+    "ref": _HEX16,
+    "rule": _IDENTIFIER,
+    "source": _IDENTIFIER,
+    "state": _one_of(*DPV_STATE_OF_KIND.values()),
+    "subject": _HEX16,
+}
+_NUMBERS = frozenset({"count", "key_version"})
+_REQUIRED = frozenset({"id", "kind", "recorded_at"})
+
+
+def _grammar() -> "re.Pattern[bytes]":
+    """Exactly the leaves that we write: members in order, each at most once, nothing between them.
+
+    Whatever it matches is in RFC 8785 form: sorted ASCII keys, no white space, no escapes, no fractions.
+    """
+    parts = []
+    for name, pattern in MEMBERS.items():
+        value = f"(?P<{name}>{pattern})" if name in _NUMBERS else f'"(?P<{name}>{pattern})"'
+        parts.append(f'"{name}":{value},' if name in _REQUIRED else f'(?:"{name}":{value},)?')
+    return re.compile(rf'\{{{"".join(parts)}"v":{VERSION}\}}'.encode())
+
+
+LEAF_GRAMMAR = _grammar()
+
+
+class _LeafMembers(Schema):
+    """Unknown keys are errors (marshmallow's default): a person's name fits nowhere."""
+
+
+def _member(name: str) -> "ma.Field[Any]":
+    if name in _NUMBERS:
+        return ma.Integer(strict=True, validate=validate.Range(1, 10**15 - 1))
+    return ma.String(required=name in _REQUIRED, validate=validate.Regexp(rf"(?:{MEMBERS[name]})\Z"))
+
+
+LeafSchema = _LeafMembers.from_dict(
+    {name: _member(name) for name in MEMBERS}
+    | {"v": ma.Integer(required=True, strict=True, validate=validate.Equal(VERSION))},
+    name="LeafSchema",
+)
 _LEAF = LeafSchema()
+
+
+@lru_cache(maxsize=1024)
+def _format_second(at_s: int) -> str:
+    return datetime.datetime.fromtimestamp(at_s, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def format_time(at_ms: int) -> str:
     """Unix milliseconds -> RFC 3339 UTC, e.g. 2026-11-23T04:21:00.000Z."""
-    moment = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
+    return f"{_format_second(at_ms // 1000)}.{at_ms % 1000:03d}Z"
 
 
 def parse_time(text: str) -> int:
@@ -110,20 +196,43 @@ def parse_time(text: str) -> int:
     return delta // datetime.timedelta(milliseconds=1)
 
 
-def _leaf_value(name: str, value: Any) -> tuple[str, Any]:
-    if name.endswith("_ms"):
-        return name.removesuffix("_ms"), format_time(value)
-    if isinstance(value, bytes):
-        return name, value.hex()
-    return name, str(value) if isinstance(value, Kind) else value
+def _quoted(write: Callable[[Any], str] = str) -> Callable[[Any], str]:
+    return lambda value: f'"{write(value)}"'
+
+
+_WRITE: Mapping[str, Callable[[Any], str]] = {
+    **{name: _quoted() for name in MEMBERS},
+    **{name: _quoted(format_time) for name, pattern in MEMBERS.items() if pattern == _TIME},
+    **dict.fromkeys(("subject", "commitment"), _quoted(bytes.hex)),
+    **dict.fromkeys(_NUMBERS, str),
+}
+_WRITERS = [(f'"{name}":', _WRITE[name]) for name in MEMBERS]
+_VALUES = attrgetter(*(f"{name}_ms" if pattern == _TIME else name for name, pattern in MEMBERS.items()))
+
+
+def format_leaf(entry: Entry) -> bytes:
+    """The exact bytes that are stored and hashed; AssertionError if ours are outside the vocabulary."""
+    written = [
+        name + write(value) for (name, write), value in zip(_WRITERS, _VALUES(entry), strict=True) if value is not None
+    ]
+    leaf = f'{{{",".join(written)},"v":{VERSION}}}'.encode()
+    assert LEAF_GRAMMAR.fullmatch(leaf), f"a leaf outside the vocabulary: {_wrong_members(written)}"
+    return leaf
+
+
+def _wrong_members(written: list[str]) -> list[str]:
+    """Names only: the values may be what must not be told."""
+    names = [member.partition('":')[0].removeprefix('"') for member in written]
+    return [
+        name
+        for name, member in zip(names, written, strict=True)
+        if not re.fullmatch(MEMBERS[name] if name in _NUMBERS else f'"(?:{MEMBERS[name]})"', member.partition(":")[2])
+    ]
 
 
 def leaf_document(entry: Entry) -> Mapping[str, Any]:
-    """The leaf of an entry, checked against the closed vocabulary; AssertionError if ours is wrong."""
-    values = ((field.name, getattr(entry, field.name)) for field in fields(entry))
-    document = {"v": VERSION} | dict(_leaf_value(name, value) for name, value in values if value is not None)
-    errors = _LEAF.validate(document)
-    assert not errors, f"a leaf outside the vocabulary: {sorted(errors)}"
+    """The leaf of an entry as a document."""
+    document: dict[str, Any] = json.loads(format_leaf(entry))
     return document
 
 

@@ -18,6 +18,7 @@ from marshmallow.validate import OneOf, Range
 SOCKET_PATH_SIZE_MAX_BYTES = 100
 FORM_SECRETS_PREFIX = "FORM_SECRETS_"
 STRIPE_MODES = ("live", "test", "any")
+AUDITOR_KEY_SIZE_MIN = 32  # characters: a key is made by a machine, not thought of
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -58,6 +59,11 @@ OPTIONS = (
     Option("GOOGLE_API_BASE", "https://admin.googleapis.com", "Google's Directory API."),
     Option("MAIL_FROM", "samtykke@example.org", "Sender of confirmation and receipt mails."),
     Option("MAIL_SPOOL_DIR", "DATA_DIR/mail", "Folder where mails are written as .eml files."),
+    Option("CHECKPOINT_DROP_DIR", "", "Folder, best on another disk, that gets a checkpoint a day."),
+    Option("CHECKPOINT_MAIL_TO", "", "Mailbox, best another company's, that gets a checkpoint a day."),
+    Option("WITNESSES", "", "Witnesses that cosign checkpoints: `<public key> <address>`, comma-separated."),
+    Option("MIRROR_DIR", "", "Folder, best on another disk, that gets every leaf of the ledger."),
+    Option("AUDITOR_KEYS", "", "Keys that may read whole leaves at /ledger, comma-separated.", secret=True),
     Option("UNSAFE_ALLOW_LOOPBACK", "false", "Relays may call http on this machine. Development only."),
     Option("LOG_LEVEL", "INFO", "Least severe level that is logged."),
 )
@@ -89,6 +95,11 @@ class Settings:
     google_api_base: str
     mail_from: str
     mail_spool_dir: Path
+    checkpoint_drop_dir: Path | None
+    checkpoint_mail_to: str | None
+    witnesses: tuple[tuple[str, str], ...]
+    mirror_dir: Path | None
+    auditor_keys: tuple[str, ...]
     unsafe_allow_loopback: bool
     log_level: str
 
@@ -128,6 +139,28 @@ def _database_url(text: str, data_dir: Path) -> str:
 
 def _secrets(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _folder(root: Path, text: str) -> Path | None:
+    return root / text if text else None
+
+
+def _auditor_keys(text: str) -> tuple[str, ...]:
+    keys = _secrets(text)
+    if any(len(key) < AUDITOR_KEY_SIZE_MIN for key in keys):
+        raise ValueError("AUDITOR_KEYS")
+    return keys
+
+
+def _witnesses(text: str) -> tuple[tuple[str, str], ...]:
+    """(public key, address) of each."""
+    found = []
+    for part in _secrets(text):
+        vkey, *address = part.split()
+        if len(address) != 1 or not address[0].startswith(("https://", "http://")):
+            raise ValueError("WITNESSES")
+        found.append((vkey, address[0].rstrip("/")))
+    return tuple(found)
 
 
 def _form_secrets(env: FileAwareEnv, files: list[Path]) -> dict[str, tuple[str, ...]]:
@@ -194,6 +227,11 @@ def _build(env: FileAwareEnv, root: Path, files: list[Path]) -> Settings:
         google_api_base=env.str("GOOGLE_API_BASE", "https://admin.googleapis.com"),
         mail_from=env.str("MAIL_FROM", "samtykke@example.org"),
         mail_spool_dir=root / env.str("MAIL_SPOOL_DIR", str(data_dir / "mail")),
+        checkpoint_drop_dir=_folder(root, env.str("CHECKPOINT_DROP_DIR", "")),
+        checkpoint_mail_to=env.str("CHECKPOINT_MAIL_TO", "") or None,
+        witnesses=_witnesses(env.str("WITNESSES", "")),
+        mirror_dir=_folder(root, env.str("MIRROR_DIR", "")),
+        auditor_keys=_auditor_keys(env.str("AUDITOR_KEYS", "")),
         unsafe_allow_loopback=env.bool("UNSAFE_ALLOW_LOOPBACK", False),
         log_level=env.str("LOG_LEVEL", "INFO", validate=OneOf(LOG_LEVELS)),
     )

@@ -7,7 +7,6 @@ import email
 import email.policy
 import json
 import re
-import sqlite3
 import tempfile
 import textwrap
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import click
 
+from ledger.sqlite import sqlite
 from tests.stack import Stack
 from tests.world import checkout_event, stripe_header
 
@@ -136,7 +136,7 @@ def prove(story: Story) -> None:
 
 def tamper(story: Story) -> None:
     story.tell("Somebody with access to the database file changes one letter of one entry. The ledger names it.")
-    database = sqlite3.connect(story.stack.data_dir / "samtykke.db")
+    database = sqlite.connect(story.stack.data_dir / "samtykke.db")
     with database:
         (position,) = database.execute(
             "SELECT min(position) FROM ledger_entry WHERE kind = 'consent.withdrawn'"

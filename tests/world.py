@@ -46,6 +46,16 @@ SIGNED_SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode(
 STRIPE_SECRET = "whsec_test_0123456789abcdef"
 
 
+# Whatever the developer's environment says, a test's installation is known nowhere else.
+OUTSIDE: dict[str, Any] = {
+    "checkpoint_drop_dir": None,
+    "checkpoint_mail_to": None,
+    "witnesses": (),
+    "mirror_dir": None,
+    "auditor_keys": (),
+}
+
+
 def settings_for(directory: Path, database_url: str | None = None, **changes: Any) -> Settings:
     """Settings of an installation under `directory`; every form has a secret."""
     base = load_settings(ROOT)
@@ -70,8 +80,7 @@ def settings_for(directory: Path, database_url: str | None = None, **changes: An
         google_subject=None,
         mail_from="post@example.no",
         mail_spool_dir=directory / "mail",
-        unsafe_allow_loopback=True,
-        **changes,
+        **{"unsafe_allow_loopback": True, **OUTSIDE, **changes},
     )
 
 

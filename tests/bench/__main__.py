@@ -4,12 +4,12 @@ import argparse
 import os
 import platform
 import signal
-import sqlite3
 import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from ledger.sqlite import sqlite
 from tests.bench.measurements import FULL, QUICK, Benchmark, one_client
 from tests.bench.processes import Valkey
 from tests.bench.table import format_markdown, write_json
@@ -21,7 +21,7 @@ def machine() -> str:
     cpus = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next((line.partition(":")[2].strip() for line in cpus if line.startswith("model name")), platform.machine())
     return (
-        f"{os.cpu_count()} cores ({model}), Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
+        f"{os.cpu_count()} cores ({model}), Python {platform.python_version()}, SQLite {sqlite.sqlite_version}, "
         f"gunicorn {version('gunicorn')}, load average before {os.getloadavg()[0]:.1f}"
     )
 

@@ -6,13 +6,14 @@ Nothing of ours is used: no parsing, no minimising, no sealing, no doorbell, no 
 import base64
 import hmac
 import os
-import sqlite3
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, Response, abort, request
 
+from ledger.sqlite import sqlite
 from tests.bench.deliveries import FORM, PATHS, STRIPE
 from tests.world import SIGNED_SECRET, STRIPE_SECRET
 
@@ -24,9 +25,9 @@ INSERT = "INSERT INTO delivery (sender_id, body) VALUES (?, ?)"
 DATABASE = "floor.db"
 
 
-def open_floor(path: Path, *, checkpoints: bool) -> sqlite3.Connection:
+def open_floor(path: Path, *, checkpoints: bool) -> Any:
     """A connection in autocommit mode with our PRAGMAs, and the table in it."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection = sqlite.connect(path, isolation_level=None, check_same_thread=False)
     for pragma in (*PRAGMAS, f"wal_autocheckpoint={1000 if checkpoints else 0}"):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute(TABLE)

@@ -1,6 +1,5 @@
 """A fresh installation for each round: a folder with keys and an empty, migrated SQLite database."""
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from ledger.database import Database
 from ledger.keyring import generate_keys, write_keys
 from ledger.migrate import upgrade
+from ledger.sqlite import sqlite
 from schemas.settings import form_secrets_name
 from tests.bench.deliveries import FORM_KEY
 from tests.bench.floor import DATABASE as FLOOR_DATABASE
@@ -67,7 +67,7 @@ def install(folder: Path, redis_url: str) -> Installation:
 
 
 def _count(path: Path, query: str) -> int:
-    connection = sqlite3.connect(path)
+    connection = sqlite.connect(path)
     try:
         (count,) = connection.execute(query).fetchone()
         return int(count)

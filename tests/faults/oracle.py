@@ -6,13 +6,13 @@ It knows nothing of the service's own queries, so a bug in those cannot hide her
 import functools
 import hmac
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from ledger.keyring import load_keyring
+from ledger.sqlite import sqlite
 from tests.stack import Stack
 
 SOURCE = "form:newsletter"
@@ -21,13 +21,13 @@ DECISIVE = {"consent.given": "given", "consent.withdrawn": "withdrawn"}
 
 def query(path: Path, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
     """Read only: the test must not be the connection that checkpoints the WAL."""
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+    with closing(sqlite.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
         return connection.execute(statement, values).fetchall()
 
 
 def change(path: Path, statement: str, values: Sequence[object] = ()) -> None:
     """Arrange something in a running service's database, as time or an accident would."""
-    with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
+    with closing(sqlite.connect(path, timeout=30, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute(statement, values)
 

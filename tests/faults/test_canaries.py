@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from ledger.sqlite import sqlite
 from schemas.settings import form_secrets_name
 from tests.faults import people
 from tests.faults.conftest import Note
@@ -92,7 +92,7 @@ def poison(intruder: Intruder) -> None:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Somebody else's long transaction."""
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = sqlite.connect(path, isolation_level=None)
     connection.execute("PRAGMA wal_autocheckpoint=0")
     connection.execute("BEGIN IMMEDIATE")
     try:

@@ -1,6 +1,7 @@
 """The leaf: a closed vocabulary with no place for free text, and times that mean one moment."""
 
 import datetime
+import json
 from dataclasses import fields, replace
 from typing import Any
 
@@ -9,7 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from schemas.entry import Entry, Kind, LeafSchema, check_leaf, format_time, leaf_document, parse_time
+from ledger.canonical import canonical_json
+from schemas.entry import (
+    DPV_STATE_OF_KIND,
+    LEAF_GRAMMAR,
+    MEMBERS,
+    Entry,
+    Kind,
+    LeafSchema,
+    check_leaf,
+    format_leaf,
+    format_time,
+    leaf_document,
+    parse_time,
+)
 
 ENTRY = Entry(
     id="0" * 32,
@@ -47,19 +61,74 @@ def test_a_leaf_is_exactly_this_document() -> None:
         "notice_sha256": "a" * 64,
         "ref": "b" * 32,
         "commitment": "0" * 64,
+        "state": "dpv:ConsentGiven",
     }
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_every_kind_fits_and_is_checked_like_a_strangers(kind: Kind) -> None:
     document = leaf_document(Entry(id="0" * 32, kind=kind, recorded_at_ms=0))
-    assert set(document) == {"v", "id", "kind", "recorded_at"}
+    assert set(document) == {"v", "id", "kind", "recorded_at"} | ({"state"} & {*document})
+    assert document.get("state") == DPV_STATE_OF_KIND.get(kind)
+    assert ("state" in document) is kind.startswith("consent.")
     check_leaf(document)
 
 
 def test_every_field_of_an_entry_has_its_place_in_the_leaf() -> None:
     ours = {field.name.removesuffix("_ms") for field in fields(Entry)}
-    assert ours | {"v"} == set(LeafSchema().fields)
+    assert ours | {"v", "state"} == set(LeafSchema().fields)
+
+
+words = st.text("abcdefghijklmnopqrstuvwxyz0123456789_.:-", min_size=1, max_size=80).filter(
+    lambda text: text[0].isalnum()
+)
+hexes = {size: st.binary(min_size=size, max_size=size).map(bytes.hex) for size in (16, 32)}
+times = st.integers(0, LAST_MS)
+counts = st.integers(1, 10**15 - 1)
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    **dict.fromkeys(("purpose", "source", "notice", "processor", "action", "outcome", "reason", "rule", "key"), words),
+    **dict.fromkeys(("occurred_at_ms", "received_at_ms"), times),
+    **dict.fromkeys(("count", "key_version"), counts),
+    **dict.fromkeys(("notice_sha256", "public_key_sha256"), hexes[32]),
+    "subject": st.binary(min_size=16, max_size=16),
+    "commitment": st.binary(min_size=32, max_size=32),
+    "ref": hexes[16],
+    "basis": st.sampled_from(("consent", "contract", "legal_obligation")),
+    "method": st.sampled_from(("form", "one_click", "web_form", "double_opt_in", "stripe", "operator")),
+    "field": st.sampled_from(("email", "first_name", "last_name", "company", "other")),
+}
+entries = st.builds(
+    Entry,
+    id=hexes[16],
+    kind=st.sampled_from(Kind),
+    recorded_at_ms=times,
+    **{name: st.none() | values for name, values in VALUES.items()},
+)
+
+
+@settings(deadline=None)
+@given(entries)
+def test_every_leaf_is_canonical_json_and_both_readers_take_it(entry: Entry) -> None:
+    """What we write as text is what RFC 8785 makes of the document, byte for byte."""
+    leaf, document = format_leaf(entry), leaf_document(entry)
+    assert leaf == canonical_json(document)
+    check_leaf(document)
+    read = LEAF_GRAMMAR.fullmatch(leaf)
+    assert read is not None
+    found = {name: value.decode() for name, value in read.groupdict().items() if value is not None}
+    assert found == {name: str(document[name]) for name in MEMBERS if name in document}
+
+
+@settings(deadline=None)
+@given(entries, st.data())
+def test_the_grammar_takes_no_leaf_with_another_byte_in_it(entry: Entry, data: st.DataObject) -> None:
+    """Whatever the grammar takes, the schema takes, and it is canonical."""
+    leaf = bytearray(format_leaf(entry))
+    leaf[data.draw(st.integers(0, len(leaf) - 1))] = data.draw(st.integers(0, 255))
+    if LEAF_GRAMMAR.fullmatch(leaf):
+        document = json.loads(leaf)
+        check_leaf(document)
+        assert canonical_json(document) == leaf
 
 
 FREE_TEXT = (

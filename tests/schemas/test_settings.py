@@ -71,6 +71,14 @@ def test_by_default_nothing_is_connected_and_no_secret_is_known(tmp_path: Path) 
         ("REDIS_URL", "", "redis_url", None),
         ("STRIPE_WEBHOOK_SECRETS", " whsec_new , whsec_old,", "stripe_webhook_secrets", ("whsec_new", "whsec_old")),
         ("STRIPE_MODE", "any", "stripe_mode", "any"),
+        ("AUDITOR_KEYS", f"{'a' * 32}, {'b' * 40}", "auditor_keys", ("a" * 32, "b" * 40)),
+        (
+            "WITNESSES",
+            "w+1+k https://w.example/, v+2+k http://v.example/x",
+            "witnesses",
+            (("w+1+k", "https://w.example"), ("v+2+k", "http://v.example/x")),
+        ),
+        ("CHECKPOINT_MAIL_TO", "revisor@example.org", "checkpoint_mail_to", "revisor@example.org"),
         ("STRIPE_API_KEY", "", "stripe_api_key", None),
         ("UNSAFE_ALLOW_LOOPBACK", "true", "unsafe_allow_loopback", True),
         ("WEB_THREADS", "4", "web_threads", 4),
@@ -94,10 +102,10 @@ def test_a_secret_that_looks_like_a_number_stays_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [option.name for option in OPTIONS if option.secret and "<" not in option.name])
 def test_every_secret_can_stand_in_a_file(tmp_path: Path, name: str) -> None:
     path = tmp_path / "secret"
-    path.write_text("sqlite:///from-a-file\n")
+    path.write_text("sqlite:///read-from-a-file-of-its-own\n")
     os.environ[f"{name}_FILE"] = str(path)
     value = getattr(load_settings(tmp_path), name.lower())
-    assert value in ("sqlite:///from-a-file", ("sqlite:///from-a-file",))
+    assert value in ("sqlite:///read-from-a-file-of-its-own", ("sqlite:///read-from-a-file-of-its-own",))
 
 
 def test_form_secrets_are_found_by_the_form_they_belong_to(tmp_path: Path) -> None:
@@ -119,6 +127,8 @@ UNUSABLE = {
     "WEB_CONCURRENCY": ("two", "0", "-1"),
     "WEB_THREADS": ("1.5", "0"),
     "STRIPE_MODE": ("production", ""),
+    "WITNESSES": ("https://w.example", "w+1+k", "w+1+k w.example", "w+1+k https://w.example x"),
+    "AUDITOR_KEYS": ("too-short", f"{'a' * 32},b"),
     "UNSAFE_ALLOW_LOOPBACK": ("maybe",),
     "LOG_LEVEL": ("LOUD", "info"),
 }

@@ -1,4 +1,4 @@
-"""`flask ledger`: verify, checkpoint, proof and export."""
+"""`flask ledger verify | checkpoint | proof`: whatever only reads."""
 
 import base64
 from pathlib import Path
@@ -12,16 +12,11 @@ from ledger.audit import Report, audit
 from ledger.checkpoints import newest_checkpoint, note_signer, read_state
 from ledger.errors import NotFoundError, SignerError
 from ledger.keyring import SIGNER_STATE
-from ledger.log import StoredEntry, entry_at, entry_by_id, node_reader, read_entries, size
+from ledger.log import StoredEntry, entry_at, entry_by_id, node_reader, size
 from ledger.note import NoteVerifier, open_note, parse_checkpoint
 
 
-@click.group()
-def ledger() -> None:
-    """The append-only ledger."""
-
-
-@ledger.command("verify")
+@click.command("verify")
 @click.option(
     "--checkpoint", "files", multiple=True, type=click.Path(exists=True, path_type=Path), help="A note kept elsewhere."
 )
@@ -65,7 +60,7 @@ def _report(report: Report) -> dict[str, Any]:
     }
 
 
-@ledger.command("checkpoint")
+@click.command("checkpoint")
 @command
 def checkpoint(operator: Operator, speak: Speaker) -> None:
     """Print the newest signed checkpoint (a C2SP note). Keep it somewhere else."""
@@ -79,7 +74,7 @@ def checkpoint(operator: Operator, speak: Speaker) -> None:
         click.echo(newest[1], nl=False)
 
 
-@ledger.command("proof")
+@click.command("proof")
 @click.argument("entry")
 @command
 def proof(operator: Operator, speak: Speaker, entry: str) -> None:
@@ -111,25 +106,3 @@ def _find(connection: Any, entry: str) -> StoredEntry:
     if entry.isdigit() and len(entry) < 20:
         return entry_at(connection, int(entry))
     return entry_by_id(connection, hex_id(entry))
-
-
-@ledger.command("export")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@command
-def export(operator: Operator, speak: Speaker, folder: Path) -> None:
-    """Write entries.ndjson (the exact leaves, one per line) and checkpoint (the signed note) into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with operator.context.database.read() as connection:
-        newest = newest_checkpoint(connection)
-        if newest is None:
-            raise NotFoundError("nothing_signed_yet")
-        tree_size, note = newest
-        with (
-            open(folder / "entries.ndjson", "wb") as file,
-            click.progressbar(length=tree_size, label="Writing", hidden=speak.as_json) as bar,
-        ):
-            for stored in read_entries(connection, 0, tree_size):
-                file.write(stored.leaf + b"\n")
-                bar.update(1)
-    (folder / "checkpoint").write_text(note, encoding="utf-8")
-    speak.document({"folder": str(folder), "entries": tree_size})

@@ -1,0 +1,17 @@
+"""`flask ledger`: the append-only ledger, read, copied, and kept in order."""
+
+import click
+
+from console.ledger.copies import export
+from console.ledger.reading import checkpoint, proof, verify
+
+COMMANDS = (verify, checkpoint, proof, export)
+
+
+@click.group()
+def ledger() -> None:
+    """The append-only ledger."""
+
+
+for _command in COMMANDS:
+    ledger.add_command(_command)

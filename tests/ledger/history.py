@@ -1,0 +1,314 @@
+"""A history of the ledger that is the same wherever it is made: seeded events, the plain model of what they must
+leave in any database, and the digest that compares the two.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, insert, select
+
+from ledger.database import Database
+from ledger.log import NewEntry, append_many
+from ledger.state import GIVEN, REFUSED, REQUESTED, WITHDRAWN, ConsentState, write_states
+from ledger.tables import consent_state, ledger_entry, ledger_head, ledger_node, subject, vault
+from schemas.entry import ENDING_KINDS, Entry, Kind, format_leaf
+
+BEGIN_MS = 1_790_000_000_000
+PURPOSES = ("information", "newsletter", "offers", "profiling")
+PROCESSORS = ("google", "stripe", "wordpress")
+STATES = {Kind.REQUESTED: REQUESTED, Kind.REFUSED: REFUSED, Kind.GIVEN: GIVEN, Kind.WITHDRAWN: WITHDRAWN}
+# How often a kind comes, about as at a small company; every kind that is not here is rare.
+OFTEN: Mapping[Kind, int] = {
+    Kind.REQUESTED: 300,
+    Kind.GIVEN: 220,
+    Kind.REFUSED: 80,
+    Kind.WITHDRAWN: 90,
+    Kind.PURCHASE: 100,
+    Kind.DROPPED: 60,
+    Kind.RELAY_COMPLETED: 300,
+    Kind.RELAY_PARKED: 20,
+    Kind.EXPIRED: 20,
+}
+BATCH_SIZES = (1, 1, 2, 7, 50, 100, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry, and the consent state that it claims, if any, as (state, effective time)."""
+
+    new: NewEntry
+    state: str | None = None
+    effective_at_ms: int = 0
+
+    @property
+    def person(self) -> bytes:
+        assert self.new.entry.subject is not None
+        return self.new.entry.subject
+
+
+@dataclass
+class _World:
+    """What the generator remembers of its own past."""
+
+    rng: random.Random
+    at_ms: int = BEGIN_MS
+    inbox_id: int = 0
+    people: list[bytes] = field(default_factory=list)
+    ids: list[str] = field(default_factory=lambda: [f"{0:032x}"])
+
+    def word(self, *words: str) -> str:
+        return self.rng.choice(words)
+
+    def hex(self, size_bytes: int) -> str:
+        return self.rng.randbytes(size_bytes).hex()
+
+    def person(self, *, is_new: bool) -> bytes:
+        if is_new or not self.people:
+            self.people.append(self.rng.randbytes(16))
+            return self.people[-1]
+        # Mostly somebody whom we heard of lately, as a confirmation follows a request.
+        newest = len(self.people) - 1
+        return self.people[max(0, newest - int(self.rng.expovariate(0.1)))]
+
+
+def generate(seed: int, count: int) -> Iterator[Event]:
+    """The same `count` events for the same seed; a longer history begins with the shorter one."""
+    world = _World(random.Random(seed))
+    weights = [OFTEN.get(kind, 2) for kind in Kind]
+    for kind in world.rng.choices(list(Kind), weights, k=count):
+        world.at_ms += world.rng.choice((0, 0, 1, 40, 5_000))
+        yield _event(world, kind)
+
+
+def _event(world: _World, kind: Kind) -> Event:
+    entry_id = world.hex(16)
+    fields, box = _FIELDS_OF[kind.partition(".")[0]](world, kind)
+    delivered = kind in STATES or kind in (Kind.PURCHASE, Kind.DROPPED)
+    ordinal = 0
+    if delivered:
+        # Several entries of one delivery: the second has the first one's number and the next ordinal.
+        world.inbox_id += 1
+    entry = Entry(entry_id, kind, world.at_ms, **fields)
+    world.ids.append(entry_id)
+    if kind in ENDING_KINDS and entry.subject in world.people:
+        world.people.remove(entry.subject)
+    effective_at_ms = entry.occurred_at_ms if entry.occurred_at_ms is not None else world.at_ms
+    new = NewEntry(entry, box, world.inbox_id if delivered else None, ordinal)
+    return Event(new, STATES.get(kind), effective_at_ms)
+
+
+_Fields = tuple[dict[str, Any], bytes | None]
+
+
+def _sealed(world: _World) -> _Fields:
+    return {"commitment": world.rng.randbytes(32)}, world.rng.randbytes(world.rng.randrange(120, 400))
+
+
+def _consent(world: _World, kind: Kind) -> _Fields:
+    has_box = kind is Kind.REQUESTED or (kind is Kind.WITHDRAWN and world.rng.random() < 0.5)
+    sealed, box = _sealed(world) if has_box else ({}, None)
+    fields: dict[str, Any] = {
+        "subject": world.person(is_new=kind is Kind.REQUESTED and world.rng.random() < 0.6),
+        "purpose": world.word(*PURPOSES),
+        "received_at_ms": world.at_ms,
+        # Some senders' clocks are late, so the order of recording is not the order of effect.
+        "occurred_at_ms": world.at_ms - world.rng.choice((0, 0, 0, 1_000, 3_600_000)),
+        "basis": "consent",
+        "source": world.word("form:newsletter", "form:contact", "stripe", "link"),
+        "method": world.word("form", "double_opt_in", "one_click", "web_form", "stripe"),
+    }
+    if kind is Kind.REQUESTED:
+        fields |= {"notice": "privacy-2026-11", "notice_sha256": world.hex(32)}
+    if kind is Kind.GIVEN:
+        fields["ref"] = world.ids[-1]
+    return fields | sealed, box
+
+
+def _purchase(world: _World, _kind: Kind) -> _Fields:
+    return {"basis": "contract", "source": "stripe", "method": "stripe", "occurred_at_ms": world.at_ms - 900}, None
+
+
+def _minimisation(world: _World, _kind: Kind) -> _Fields:
+    return {"rule": "card_number", "field": world.word("company", "other"), "count": world.rng.randrange(1, 9)}, None
+
+
+def _relay(world: _World, kind: Kind) -> _Fields:
+    fields: dict[str, Any] = {
+        "subject": world.person(is_new=False),
+        "ref": world.ids[-1],
+        "processor": world.word(*PROCESSORS),
+        "action": world.word("give", "withdraw", "erase"),
+    }
+    return fields | ({"reason": "timeout"} if kind is Kind.RELAY_PARKED else {"outcome": "confirmed"}), None
+
+
+def _person(world: _World, kind: Kind) -> _Fields:
+    fields: dict[str, Any] = {"subject": world.person(is_new=False), "basis": "legal_obligation", "source": "operator"}
+    sealed, box = _sealed(world) if kind.value == "subject.rectified" else ({}, None)
+    return fields | sealed, box
+
+
+def _operator(world: _World, _kind: Kind) -> _Fields:
+    return {"ref": world.ids[-1], "reason": "asked_by_person", "source": "operator"}, None
+
+
+def _ledger(world: _World, _kind: Kind) -> _Fields:
+    return {"key": "checkpoint", "key_version": world.rng.randrange(1, 9), "public_key_sha256": world.hex(32)}, None
+
+
+_FIELDS_OF: Mapping[str, Callable[[_World, Kind], _Fields]] = {
+    "consent": _consent,
+    "purchase": _purchase,
+    "minimisation": _minimisation,
+    "relay": _relay,
+    "subject": _person,
+    "delivery": _operator,
+    "payload": _operator,
+    "ledger": _ledger,
+}
+
+
+# What a database must do with it.
+
+
+def batches(events: Iterable[Event], seed: int) -> Iterator[list[Event]]:
+    """Transactions of one entry and of many, in a seeded order."""
+    rng, batch, size = random.Random(seed), [], 1
+    for event in events:
+        batch.append(event)
+        if len(batch) == size:
+            yield batch
+            batch, size = [], rng.choice(BATCH_SIZES)
+    if batch:
+        yield batch
+
+
+def replay(database: Database, history: Iterable[Sequence[Event]]) -> None:
+    """Each batch in one transaction: entries, boxes, states, and the boxes that go when a person does."""
+    known: set[bytes] = set()
+    for batch in history:
+        people = {event.person for event in batch if event.new.entry.subject is not None}
+        with database.write() as connection:
+            add_people(connection, sorted(people - known))
+            store(connection, batch)
+        known |= people
+
+
+def add_people(connection: Connection, handles: Sequence[bytes]) -> None:
+    if handles:
+        rows = [{"handle": handle, "data_key": b"", "language": "nb", "created_at_ms": BEGIN_MS} for handle in handles]
+        connection.execute(insert(subject), rows)
+
+
+def store(connection: Connection, batch: Sequence[Event]) -> list[int]:
+    """In the caller's transaction; the people exist. Returns the positions."""
+    positions = append_many(connection, [event.new for event in batch])
+    claims: dict[bytes, list[tuple[str, ConsentState]]] = {}
+    for position, event in zip(positions, batch, strict=True):
+        if event.state is not None:
+            assert event.new.entry.purpose is not None
+            claim = ConsentState(event.state, event.effective_at_ms, position)
+            claims.setdefault(event.person, []).append((event.new.entry.purpose, claim))
+        if event.new.entry.kind in ENDING_KINDS:
+            # Entries that follow in this batch have a box only if they are about somebody else.
+            connection.execute(delete(vault).where(vault.c.subject == event.person))
+    for handle, claimed in claims.items():
+        write_states(connection, handle, claimed)
+    return positions
+
+
+# The model: the same without a database, and without anything of ours but the leaf's bytes.
+
+
+@dataclass
+class Model:
+    """Tree as RFC 6962 draws it, level by level; states as the greatest claim; boxes as a dictionary."""
+
+    leaves: list[bytes] = field(default_factory=list)
+    nodes: list[bytes] = field(default_factory=list)
+    levels: list[list[bytes]] = field(default_factory=list)
+    states: dict[tuple[bytes, str], tuple[Any, ...]] = field(default_factory=dict)
+    boxes: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
+
+    def add_leaf(self, leaf: bytes) -> None:
+        """https://www.rfc-editor.org/rfc/rfc6962.html#section-2.1, every complete subtree in the order of completion"""
+        self.leaves.append(leaf)
+        level, node = 0, hashlib.sha256(b"\x00" + leaf).digest()
+        while True:
+            self.nodes.append(node)
+            if level == len(self.levels):
+                self.levels.append([])
+            self.levels[level].append(node)
+            if len(self.levels[level]) % 2:
+                return
+            node = hashlib.sha256(b"\x01" + b"".join(self.levels[level][-2:])).digest()
+            level += 1
+
+    def add(self, event: Event) -> None:
+        entry, position = event.new.entry, len(self.leaves)
+        self.add_leaf(format_leaf(entry))
+        if event.state is not None and entry.purpose is not None:
+            self._claim((event.person, entry.purpose), event.state, event.effective_at_ms, position)
+        if event.new.box is not None:
+            self.boxes[position] = (event.person, event.new.box)
+        if entry.kind in ENDING_KINDS:
+            self.boxes = {at: box for at, box in self.boxes.items() if box[0] != event.person}
+
+    def _claim(self, key: tuple[bytes, str], state: str, effective_at_ms: int, position: int) -> None:
+        """docs/decisions/0001-record.md, Order: what decides beats what does not; then time; then withdrawn."""
+        decides = state in (GIVEN, WITHDRAWN)
+        rank = (REFUSED, REQUESTED, GIVEN, WITHDRAWN).index(state)
+        order = (effective_at_ms, rank) if decides else (rank, effective_at_ms)
+        claim = (decides, *order, position, state, effective_at_ms)
+        self.states[key] = max(self.states.get(key, claim), claim)
+
+    @property
+    def frontier(self) -> bytes:
+        size = len(self.leaves)
+        return b"".join(level[-1] for level in reversed(self.levels) if len(level) % 2) if size else b""
+
+    def parts(self) -> Iterator[Iterable[tuple[object, ...]]]:
+        yield ((position, leaf) for position, leaf in enumerate(self.leaves))
+        yield ((position, node) for position, node in enumerate(self.nodes))
+        yield [(len(self.leaves), self.frontier)]
+        yield ((*key, claim[-2], claim[-1], claim[3]) for key, claim in sorted(self.states.items()))
+        yield ((position, *box) for position, box in sorted(self.boxes.items()))
+
+
+def model_of(events: Iterable[Event]) -> Model:
+    model = Model()
+    for event in events:
+        model.add(event)
+    return model
+
+
+# Both in one number.
+
+_STORED: Sequence[tuple[Table, Sequence[str]]] = (
+    (ledger_entry, ("position", "leaf")),
+    (ledger_node, ("position", "hash")),
+    (ledger_head, ("size", "frontier")),
+    (consent_state, ("subject", "purpose", "state", "effective_at_ms", "position")),
+    (vault, ("position", "subject", "box")),
+)
+
+
+def stored_parts(connection: Connection) -> Iterator[Iterable[tuple[object, ...]]]:
+    """Rows in the order of their first columns, which are the primary keys."""
+    for table, names in _STORED:
+        columns = [table.c[name] for name in names]
+        rows = connection.execution_options(yield_per=10_000).execute(select(*columns).order_by(*columns[:2]))
+        yield (tuple(row) for row in rows)
+
+
+def digest_of(parts: Iterable[Iterable[tuple[object, ...]]]) -> str:
+    """SHA-256 over every row of every part, in order. Integers, texts and bytes differ in how they are written."""
+    digest = hashlib.sha256()
+    for part in parts:
+        for row in part:
+            digest.update(repr(row).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
