@@ -1,4 +1,4 @@
-"""Checkpoints: the signer, its memory outside the database, and the signed notes that it leaves in it.
+"""Checkpoints: the signer, its memory outside the database, and the notes in it with the lines of their witnesses.
 
 The signer signs nothing that is not a continuation of what it signed before, so a restored or edited database is
 noticed by the very next signature, without a network.
@@ -6,13 +6,14 @@ noticed by the very next signature, without a network.
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import BigInteger, Connection, Text, exists, func, insert, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger import tlog
 from ledger.database import Database
@@ -23,11 +24,13 @@ from ledger.log import node_reader, read_entries, root, size
 from ledger.note import (
     Checkpoint,
     NoteSigner,
+    NoteVerifier,
     format_checkpoint,
     open_note,
+    parse_signature_line,
     sign_note,
 )
-from ledger.tables import ledger_checkpoint
+from ledger.tables import ledger_checkpoint, ledger_cosignature
 
 # Leaves that are compared with their stored hashes at a time: one read of nodes for each batch, not for each leaf.
 LEAF_BATCH = 5_000
@@ -50,6 +53,13 @@ def note_signers(key: Key) -> tuple[NoteSigner, ...]:
     """A signer with every live version, the current one first: while a key is rotated, both are."""
     older = sorted(set(key.versions) - {key.current}, reverse=True)
     return tuple(_note_signer(key, version) for version in (key.current, *older))
+
+
+def note_verifiers(key: Key) -> tuple[NoteVerifier, ...]:
+    """Whoever may have signed with this key, the current version first: what a retired one signed still verifies."""
+    live = (signer.verifier() for signer in note_signers(key))
+    retired = (NoteVerifier(_origin(key), key.retired[version]) for version in sorted(key.retired, reverse=True))
+    return (*live, *retired)
 
 
 def _note_signer(key: Key, version: int) -> NoteSigner:
@@ -151,7 +161,33 @@ def write_state(path: Path, state: SignerState) -> None:
 
 
 def newest_checkpoint(connection: Connection, at_least: int = 1) -> tuple[int, str] | None:
-    """(size, note) of the newest checkpoint, if it covers at least so many entries."""
+    """(size, note) of the newest checkpoint, if it covers at least so many entries; its witnesses' lines come last."""
     query = select(ledger_checkpoint.c.size, ledger_checkpoint.c.note).order_by(ledger_checkpoint.c.size.desc())
     row = connection.execute(query.limit(1)).first()
-    return (row.size, row.note) if row is not None and row.size >= at_least else None
+    if row is None or row.size < at_least:
+        return None
+    lines = select(ledger_cosignature.c.line).where(ledger_cosignature.c.size == row.size)
+    witnessed = connection.execute(lines.order_by(ledger_cosignature.c.name)).scalars()
+    return row.size, "".join([row.note, *witnessed])
+
+
+def store_cosignatures(connection: Connection, size: int, lines: Sequence[str]) -> None:
+    """Keep the verified lines of witnesses, each with its newline, beside the note of this size.
+
+    A witness that signed this size before said the same then: its first line stays. NoteError if one is no line.
+    """
+    into = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(ledger_cosignature)
+    for line in lines:
+        name, _, _ = parse_signature_line(line.removesuffix("\n"))
+        is_there = exists().where(ledger_cosignature.c.size == size, ledger_cosignature.c.name == name)
+        row = select(literal(size, BigInteger), literal(name, Text), literal(line, Text)).where(~is_there)
+        # The condition for SQLite, whose trigger refuses before a conflict can be passed over; the clause for
+        # PostgreSQL, where another transaction may be writing the same row.
+        connection.execute(into.from_select(["size", "name", "line"], row).on_conflict_do_nothing())
+
+
+def newest_cosigned(connection: Connection, name: str) -> int | None:
+    """The largest size that the witness of this name has signed, as far as we know."""
+    query = select(func.max(ledger_cosignature.c.size)).where(ledger_cosignature.c.name == name)
+    found: int | None = connection.execute(query).scalar_one()
+    return found

@@ -5,7 +5,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 from ledger import checkpoints as checkpoints_module
 from ledger import tlog
@@ -13,17 +15,21 @@ from ledger.checkpoints import (
     Signer,
     SignerState,
     newest_checkpoint,
+    newest_cosigned,
     note_signer,
     note_signers,
+    note_verifiers,
     read_state,
+    store_cosignatures,
     write_state,
 )
+from ledger.cosignature import CosignatureSigner, check_cosignatures
 from ledger.errors import DatabaseAwayError, SignerError
 from ledger.keyring import SIGNER_STATE, Key, load_keyring
 from ledger.log import node_reader, root
-from ledger.note import Checkpoint, NoteError, NoteVerifier, open_note, parse_checkpoint
-from ledger.tables import ledger_checkpoint
-from tests.ledger.desk import append_purchases, at_once
+from ledger.note import Checkpoint, NoteError, NoteVerifier, open_note, parse_checkpoint, unverified_text
+from ledger.tables import ledger_checkpoint, ledger_cosignature
+from tests.ledger.desk import NOW_MS, append_purchases, at_once
 from tests.ledger.tampering import change_leaf, cut, open_file
 from tests.world import ORIGIN, World
 
@@ -37,6 +43,13 @@ def checkpoints(world: World) -> list[Checkpoint]:
     with world.database.read() as connection:
         notes = connection.execute(select(ledger_checkpoint.c.note).order_by(ledger_checkpoint.c.size)).scalars()
         return [parse_checkpoint(open_note(note, verifiers).text) for note in notes]
+
+
+def newest(world: World) -> tuple[int, str]:
+    with world.database.read() as connection:
+        found = newest_checkpoint(connection)
+    assert found is not None
+    return found
 
 
 def refusal(world: World) -> str:
@@ -197,10 +210,7 @@ def sign_with(world: World, key: Key) -> str:
     """The newest note, after one more entry."""
     append_purchases(world.database, 1)
     assert Signer(key, world.settings.keys_dir).sign_if_grown(world.database, 1) is not None
-    with world.database.read() as connection:
-        newest = newest_checkpoint(connection)
-    assert newest is not None
-    return newest[1]
+    return newest(world)[1]
 
 
 def test_in_a_rotation_the_readers_of_either_key_read_the_same_note(world: World) -> None:
@@ -219,3 +229,79 @@ def test_the_current_version_comes_first_whatever_its_number(world: World) -> No
     assert note_signers(key)[0].vkey() == note_signer(key).vkey() == Signer(key, world.settings.keys_dir).vkey
     expected = [note_signer(Key(version, key.versions, ORIGIN)).vkey() for version in (2, 3, 1)]
     assert [signer.vkey() for signer in note_signers(key)] == expected
+
+
+def test_what_a_retired_version_signed_still_verifies(world: World) -> None:
+    old = rotated(world, 1)
+    note = sign_with(world, old)
+    public = note_signer(old).verifier().public_key
+    new = Key(3, {2: b"2" * 32, 3: b"3" * 32}, ORIGIN, retired={1: public})
+    verifiers = note_verifiers(new)
+    assert verifiers == (*(signer.verifier() for signer in note_signers(new)), note_signer(old).verifier())
+    assert open_note(note, verifiers).signed_by == (note_signer(old).verifier(),)
+    with pytest.raises(NoteError, match="not_signed_by_known_key"):
+        open_note(note, note_verifiers(Key(3, new.versions, ORIGIN)))
+
+
+# The lines of witnesses
+
+
+def witness(name: str) -> CosignatureSigner:
+    return CosignatureSigner(name, Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32)))
+
+
+def cosign(world: World, *witnesses: CosignatureSigner, at_ms: int = NOW_MS) -> None:
+    size, note = newest(world)
+    lines = [one.sign(unverified_text(note), at_ms) for one in witnesses]
+    with world.database.write() as connection:
+        store_cosignatures(connection, size, lines)
+
+
+def test_the_newest_note_carries_the_lines_of_its_own_witnesses(any_world: World) -> None:
+    one, two = witness("w.example.org/1"), witness("w.example.org/2")
+    append_purchases(any_world.database, 1)
+    any_world.sign()
+    cosign(any_world, two, one)
+    text, _, lines = newest(any_world)[1].partition("\n\n")
+    assert open_note(newest(any_world)[1], [NoteVerifier.from_vkey(any_world.signer.vkey)]).text == text + "\n"
+    assert [line.split()[1] for line in lines.splitlines()] == [ORIGIN, one.name, two.name]
+    for each in (one, two):
+        assert check_cosignatures(text + "\n", lines, each.verifier()).timestamp_s == NOW_MS // 1000
+    append_purchases(any_world.database, 1)
+    any_world.sign()
+    assert newest(any_world)[1].count("\N{EM DASH}") == 1  # nobody has seen this one yet
+    cosign(any_world, one)
+    with any_world.database.read() as connection:
+        assert [newest_cosigned(connection, name) for name in (one.name, two.name, "w.example.org/3")] == [2, 1, None]
+
+
+def test_a_witness_says_one_thing_of_one_size_and_the_first_stays(any_world: World) -> None:
+    one, two = witness("w.example.org/1"), witness("w.example.org/2")
+    append_purchases(any_world.database, 1)
+    any_world.sign()
+    cosign(any_world, one)
+    cosigned = newest(any_world)[1]
+    cosign(any_world, one, two, at_ms=NOW_MS + 1_000)
+    assert newest(any_world)[1].startswith(cosigned)
+    assert [newest(any_world)[1].count(each.name) for each in (one, two)] == [1, 1]
+
+
+def test_two_that_keep_a_line_at_once_keep_one(any_world: World) -> None:
+    append_purchases(any_world.database, 1)
+    any_world.sign()
+    at_once([partial(cosign, any_world, witness("w.example.org/1"), at_ms=NOW_MS + 1_000 * n) for n in range(4)])
+    assert newest(any_world)[1].count("w.example.org/1") == 1
+
+
+def test_what_a_witness_said_cannot_be_changed(any_world: World) -> None:
+    append_purchases(any_world.database, 1)
+    any_world.sign()
+    cosign(any_world, witness("w.example.org/1"))
+    for change in (ledger_cosignature.delete(), ledger_cosignature.update().values(line="")):
+        with pytest.raises(DBAPIError, match="append-only"), any_world.database.write() as connection:
+            connection.execute(change)
+
+
+def test_what_is_no_signature_line_is_not_kept(world: World) -> None:
+    with pytest.raises(NoteError, match="signature_line_malformed"), world.database.write() as connection:
+        store_cosignatures(connection, 1, ["nonsense\n"])
