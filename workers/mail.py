@@ -106,20 +106,26 @@ def _url(context: Context, route: str, link_id: bytes) -> str:
 def _message(
     context: Context, claimed: Relay, text: str, values: Mapping[str, Any], receipt: bytes | None
 ) -> EmailMessage:
-    """The first line of the text is the subject; the headers let a mail program withdraw with one click (RFC 8058)."""
-    subject, _, body = text.partition("\n")
-    mail = EmailMessage(policy=SMTP)
-    mail["From"] = context.settings.mail_from
-    mail["To"] = values["email"]
-    mail["Subject"] = subject
-    mail["Date"] = format_datetime(datetime.now(UTC))
-    mail["Message-ID"] = f"<{claimed.id.hex()}@{context.settings.mail_from.rpartition('@')[2]}>"
-    mail["Auto-Submitted"] = "auto-generated"
+    """The headers let a mail program withdraw with one click (RFC 8058)."""
+    mail = compose(context.settings.mail_from, values["email"], claimed.id.hex(), text)
     mail["List-Unsubscribe"] = f"<{values['withdraw_url']}>"
     mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    mail.set_content(body.lstrip("\n"))
     if receipt is not None:
         mail.add_attachment(receipt, maintype="application", subtype="json", filename="receipt.json")
+    return mail
+
+
+def compose(sender: str, recipient: str, name: str, text: str) -> EmailMessage:
+    """The first line of the text is the subject; `name`, as in `spool`, tells a second attempt from a second mail."""
+    subject, _, body = text.partition("\n")
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = sender
+    mail["To"] = recipient
+    mail["Subject"] = subject
+    mail["Date"] = format_datetime(datetime.now(UTC))
+    mail["Message-ID"] = f"<{name}@{sender.rpartition('@')[2]}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(body.lstrip("\n"))
     return mail
 
 
