@@ -31,7 +31,7 @@ def show(operator: Operator, speak: Speaker, email: str, reveal: bool) -> None:
     context = operator.context
     tags = address_tags(context.keyring["index_pepper"], read_address(email))
     with context.database.read() as connection:
-        handle = vault.find_by_narrow(connection, tags.narrow)
+        handle = vault.find_by_narrow(connection, tags)
         if handle is None:
             raise NotFoundError("subject_not_found")
         person = vault.load_subject(connection, context.keyring["kek"], handle)

@@ -3,23 +3,25 @@
 Sending stops on anything that may mean no: a wide match, a suppression, or a withdrawal not yet recorded.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, or_, select
 
-from ledger import vault
-from ledger.identity import address_tags, suppression_tag
+from ledger import quarantine, restriction, suppression, vault
+from ledger.identity import address_tags
 from ledger.keyring import Keyring
 from ledger.links import split
 from ledger.log import entry_at
-from ledger.state import GIVEN, WITHDRAWN, ConsentState, read_states
-from ledger.tables import pending_withdrawal, suppression
+from ledger.state import GIVEN, STOPPED, ConsentState, read_states
+from ledger.tables import pending_withdrawal
 from schemas.address import Address
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`reason`: given, never_asked, requested, refused, withdrawn, withdrawal_pending or suppressed."""
+    """`reason`: given, never_asked, requested, refused, withdrawn, revoked, withdrawal_pending, suppressed,
+    restricted or quarantined."""
 
     allowed: bool
     reason: str
@@ -28,20 +30,20 @@ class Answer:
 
 
 def check_address(connection: Connection, keyring: Keyring, address: Address, purpose: str) -> Answer:
+    if quarantine.reason_of(connection) is not None:  # the ledger may lack the newest withdrawals
+        return Answer(False, "quarantined")
     tags = address_tags(keyring["index_pepper"], address)
-    handles = vault.find_by_wide(connection, tags.wide)
-    own = vault.find_by_narrow(connection, tags.narrow)
-    if purpose in pending_purposes(connection, handles, [tags.wide]):
+    handles = vault.find_by_wide(connection, tags)
+    own = vault.find_by_narrow(connection, tags)
+    if purpose in pending_purposes(connection, handles, tags.wides):
         return Answer(False, "withdrawal_pending")
-    suppressed = (suppression.c.tag == suppression_tag(keyring["suppression"], address)) & (
-        suppression.c.purpose == purpose
-    )
-    stop = connection.execute(select(suppression.c.effective_at_ms).where(suppression.c.tag.is_not(None), suppressed))
-    since_ms = stop.scalar_one_or_none()
+    since_ms = suppression.since_ms(suppression.find(connection, keyring["suppression"], address), purpose)
     if since_ms is not None:
         return Answer(False, "suppressed", since_ms)
     if own is None:
         return Answer(False, "never_asked")
+    if restriction.reason_of(connection, own) not in (None, restriction.WITHDRAWN):
+        return Answer(False, "restricted")
     return _answer(connection, read_states(connection, own).get(purpose, ConsentState()))
 
 
@@ -52,7 +54,7 @@ def _answer(connection: Connection, state: ConsentState) -> Answer:
     return Answer(state.state == GIVEN, state.state, state.effective_at_ms, entry)
 
 
-def pending_purposes(connection: Connection, handles: list[bytes], wide: list[bytes]) -> set[str]:
+def pending_purposes(connection: Connection, handles: Sequence[bytes], wide: Sequence[bytes]) -> set[str]:
     """Purposes that an accepted but not yet recorded withdrawal has stopped already."""
     matches = or_(pending_withdrawal.c.subject.in_(handles), pending_withdrawal.c.wide.in_(wide))
     rows = connection.execute(select(pending_withdrawal.c.purposes).where(matches))
@@ -70,5 +72,5 @@ def withdrawn_purposes(connection: Connection, handle: bytes, purposes: tuple[st
     siblings = vault.siblings(connection, handle)
     pending = pending_purposes(connection, siblings, vault.wide_tags(connection, handle))
     return tuple(
-        purpose for purpose in purposes if purpose in pending or states.get(purpose, ConsentState()).state == WITHDRAWN
+        purpose for purpose in purposes if purpose in pending or states.get(purpose, ConsentState()).state in STOPPED
     )

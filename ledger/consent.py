@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection
 
-from ledger import links, vault
-from ledger.identity import address_tags, suppression_tag
+from ledger import links, suppression, vault
+from ledger.identity import address_tags
 from ledger.log import NewEntry, new_id
 from ledger.recorder import CONFIRMATION, RECEIPT, Recorder, append, dropped_entries, fold, sealed, send_mail
-from ledger.state import GIVEN, WITHDRAWN, ConsentState, effective_at_ms, last_withdrawals, read_states
-from ledger.tables import suppression
+from ledger.restriction import lift, require_open_to_grants
+from ledger.state import DECISIVE, GIVEN, STOPPED, ConsentState, effective_at_ms, last_withdrawals, read_states
+from ledger.suppression import Suppression
 from schemas.address import Address, parse_address
 from schemas.entry import Entry, Kind
 from schemas.message import Decision, Message
@@ -24,9 +25,13 @@ def sign_up(connection: Connection, recorder: Recorder, message: Message) -> lis
         return append(connection, recorder, dropped_entries(recorder, message, None))
     address = parse_address(message.email)
     person = _find_or_create(connection, recorder, address, message.language)
-    new = [_decision_entry(recorder, message, person, decision) for decision in message.decisions]
+    require_open_to_grants(connection, person)
+    suppressed = suppression.find(connection, recorder.keyring["suppression"], address)
+    # An erased person comes back by a confirmation of their own, never by a list that is read in again.
+    asks = suppression.is_erased(suppressed)
+    new = [_decision_entry(recorder, message, person, decision, asks) for decision in message.decisions]
     states = read_states(connection, person.handle)
-    stops = _stops(connection, recorder, address)
+    stops = _stops(connection, recorder, address, suppressed)
     overtaken = [
         _overtaken_entry(recorder, message, one.entry, stops[one.entry.purpose or ""])
         for one in new
@@ -42,15 +47,17 @@ def sign_up(connection: Connection, recorder: Recorder, message: Message) -> lis
 
 def _find_or_create(connection: Connection, recorder: Recorder, address: Address, language: str) -> vault.Subject:
     tags = address_tags(recorder.keyring["index_pepper"], address)
-    handle = vault.find_by_narrow(connection, tags.narrow)
+    handle = vault.find_by_narrow(connection, tags)
     if handle is not None:
         return vault.load_subject(connection, recorder.keyring["kek"], handle)
     return vault.create_subject(connection, recorder.keyring["kek"], tags, language, recorder.now_ms)
 
 
-def _decision_entry(recorder: Recorder, message: Message, person: vault.Subject, decision: Decision) -> NewEntry:
+def _decision_entry(
+    recorder: Recorder, message: Message, person: vault.Subject, decision: Decision, asks: bool
+) -> NewEntry:
     purpose = recorder.policy.purposes[decision.purpose]
-    given = Kind.REQUESTED if purpose.double_opt_in else Kind.GIVEN
+    given = Kind.REQUESTED if asks or purpose.double_opt_in else Kind.GIVEN
     kind = given if decision.state == GIVEN else Kind.REFUSED
     notice = recorder.policy.notices.get(decision.notice or "")
     entry = Entry(
@@ -73,13 +80,15 @@ def _decision_entry(recorder: Recorder, message: Message, person: vault.Subject,
     return sealed(person, entry, {"email": message.email, **(message.profile or {})})
 
 
-def _stops(connection: Connection, recorder: Recorder, address: Address) -> dict[str, int]:
-    """When each purpose was last withdrawn by anybody whom the address may mean, known to us or not."""
-    stops = last_withdrawals(connection, address_tags(recorder.keyring["index_pepper"], address).wide)
-    tag = suppression_tag(recorder.keyring["suppression"], address)
-    suppressed = select(suppression.c.purpose, suppression.c.effective_at_ms).where(suppression.c.tag == tag)
-    for row in connection.execute(suppressed):
-        stops[row.purpose] = max(row.effective_at_ms, stops.get(row.purpose, row.effective_at_ms))
+def _stops(
+    connection: Connection, recorder: Recorder, address: Address, suppressed: Sequence[Suppression]
+) -> dict[str, int]:
+    """When each purpose was last stopped for anybody whom the address may mean, known to us or not."""
+    stops = last_withdrawals(connection, address_tags(recorder.keyring["index_pepper"], address).wides)
+    for purpose in recorder.policy.purposes:
+        since_ms = suppression.since_ms(suppressed, purpose)
+        if since_ms is not None:
+            stops[purpose] = max(since_ms, stops.get(purpose, since_ms))
     return stops
 
 
@@ -98,7 +107,7 @@ def _is_overtaken(states: Mapping[str, ConsentState], stops: Mapping[str, int], 
     state = states.get(entry.purpose or "", ConsentState())
     if stopped_at_ms is None or stopped_at_ms < (entry.occurred_at_ms or 0):
         return False
-    return state.state not in (GIVEN, WITHDRAWN) or state.effective_at_ms < stopped_at_ms
+    return state.state not in DECISIVE or state.effective_at_ms < stopped_at_ms
 
 
 def _overtaken_entry(recorder: Recorder, message: Message, grant: Entry, stopped_at_ms: int) -> NewEntry:
@@ -153,17 +162,21 @@ def confirm(connection: Connection, recorder: Recorder, message: Message) -> lis
     links.use(connection, link.id)
     if link.created_at_ms < recorder.received_at_ms - recorder.policy.retention.unconfirmed_request_days * DAY_MS:
         return []
+    person = vault.load_subject(connection, recorder.keyring["kek"], link.subject)
+    require_open_to_grants(connection, person)
     states = read_states(connection, link.subject)
     new = []
     for purpose, request_id in zip(link.purposes, link.request_ids, strict=True):
         state = states.get(purpose, ConsentState())
-        if state.state == WITHDRAWN and state.effective_at_ms >= link.created_at_ms:
+        if state.state in STOPPED and state.effective_at_ms >= link.created_at_ms:
             continue
         new.append(_given_entry(recorder, message, link.subject, purpose, request_id))
     positions = append(connection, recorder, new)
     fold(connection, recorder, new, positions)
     if new:
         purposes = [one.entry.purpose or "" for one in new]
+        if person.restricted:  # what was kept as proof is in use again
+            lift(connection, link.subject, "consent_given", recorder.recorded_at_ms, message.source)
         _lift_suppressions(connection, recorder, link.subject, purposes)
         send_mail(connection, recorder, link.subject, RECEIPT, purposes, new[0].entry.id, positions[0])
     return positions
@@ -189,10 +202,9 @@ def _given_entry(recorder: Recorder, message: Message, handle: bytes, purpose: s
 
 def _lift_suppressions(connection: Connection, recorder: Recorder, handle: bytes, purposes: Sequence[str]) -> None:
     person = vault.load_subject(connection, recorder.keyring["kek"], handle)
+    others = [purpose for purpose in recorder.policy.purposes if purpose not in purposes]
     for email in vault.emails(connection, person):
-        tag = suppression_tag(recorder.keyring["suppression"], parse_address(email))
-        condition = (suppression.c.tag == tag) & suppression.c.purpose.in_(purposes)
-        connection.execute(delete(suppression).where(condition))
+        suppression.lift(connection, recorder.keyring["suppression"], parse_address(email), purposes, others)
 
 
 def purchase(connection: Connection, recorder: Recorder, message: Message) -> list[int]:

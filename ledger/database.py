@@ -139,6 +139,23 @@ class Database:
             with connection.begin():
                 yield connection
 
+    def forget_deleted(self) -> bool:
+        """Overwrite what was deleted, as far as the database can; False if somebody still reads an older state.
+
+        SQLite zeroes a deleted row at once (secure_delete), but its write-ahead log holds the page as it was until a
+        checkpoint empties it. That happens here under the writers' lock, as every checkpoint of ours does: no two at
+        once. PostgreSQL: VACUUM; the log that it archives, and backups, keep their copies for their time.
+        """
+        if self.is_sqlite:
+            with self._writer(), _answers(), self.engine.connect() as connection:
+                driver = connection.connection.driver_connection
+                assert driver is not None
+                busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+        with _answers(), self.engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+        return True
+
     def close(self) -> None:
         self.engine.dispose()
         if self._lock_file is not None:

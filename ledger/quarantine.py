@@ -5,6 +5,9 @@ The door goes on accepting: what it commits to the inbox waits there. See docs/g
 
 from sqlalchemy import Connection, delete, insert, select
 
+from ledger.checkpoints import SignerState, check_continuation
+from ledger.errors import SignerError
+from ledger.log import size
 from ledger.tables import quarantine
 
 # What the signer or a witness says when the tree is not a continuation of the one that it knows.
@@ -26,3 +29,14 @@ def lift(connection: Connection) -> None:
 def reason_of(connection: Connection) -> str | None:
     """Why nothing is recorded or carried, or None."""
     return connection.execute(select(quarantine.c.reason)).scalar_one_or_none()
+
+
+def assess(connection: Connection, state: SignerState, at_ms: int) -> str | None:
+    """Enter quarantine if the ledger does not continue what was signed; returns why."""
+    try:
+        check_continuation(connection, state, size(connection))
+    except SignerError as error:
+        if error.reason not in ANOTHER_HISTORY:
+            raise
+        enter(connection, error.reason, at_ms)
+    return reason_of(connection)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from ledger import outbox, vault
 from ledger.keyring import Keyring
 from ledger.log import NewEntry, append_many, new_id
+from ledger.sealing import seal_versioned
 from ledger.state import STATE_OF_KIND, ConsentState, write_states
 from schemas.entry import Entry, Kind
 from schemas.message import Message
@@ -80,6 +81,11 @@ def send_mail(
 def sealed(person: vault.Subject, entry: Entry, payload: Mapping[str, object]) -> NewEntry:
     commitment, box = vault.seal_payload(person, entry.id, payload)
     return NewEntry(replace(entry, commitment=commitment), box)
+
+
+def sealed_address(recorder: Recorder, relay_id: bytes, addresses: Sequence[str]) -> bytes:
+    """The box of a relay about somebody who has no vault, or none any more: addresses, one on each line."""
+    return seal_versioned(recorder.keyring["kek"], "\n".join(addresses).encode(), relay_id)
 
 
 def dropped_entries(recorder: Recorder, message: Message, handle: bytes | None) -> list[NewEntry]:

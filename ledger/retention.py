@@ -3,22 +3,16 @@
 A request that nobody confirmed is the only thing that expires without being asked (decision 0001).
 """
 
-from sqlalchemy import Connection, delete, exists, func, select, update
+from sqlalchemy import Connection, exists, func, select, update
 
 from ledger import inbox as deliveries
+from ledger import quarantine
 from ledger.database import Database
+from ledger.erasure import shred
 from ledger.log import NewEntry, append_many, lock_head, new_id
-from ledger.state import GIVEN, WITHDRAWN
-from ledger.tables import (
-    consent_state,
-    inbox,
-    ledger_entry,
-    link,
-    pending_withdrawal,
-    subject,
-    subject_address,
-    vault,
-)
+from ledger.restriction import WAITING
+from ledger.state import DECISIVE
+from ledger.tables import consent_state, inbox, ledger_entry, pending_withdrawal, subject
 from schemas.entry import Entry, Kind
 from schemas.policy import Policy
 
@@ -29,6 +23,8 @@ BATCH_ROWS = 100
 def expire(database: Database, policy: Policy, now_ms: int) -> tuple[int, int]:
     """(subjects shredded, parked bodies wiped)."""
     with database.write() as connection:
+        if quarantine.reason_of(connection) is not None:
+            return 0, 0
         lock_head(connection)  # nobody may be confirming what is found expired here
         recorded_until_ms = _recorded_until_ms(connection, now_ms)
         subjects = _expired_subjects(connection, recorded_until_ms - policy.retention.unconfirmed_request_days * DAY_MS)
@@ -39,6 +35,7 @@ def expire(database: Database, policy: Policy, now_ms: int) -> tuple[int, int]:
             .where(
                 inbox.c.status == deliveries.PARKED,
                 inbox.c.box.is_not(None),
+                inbox.c.reason.is_distinct_from(WAITING),  # the person decides how long that waits
                 inbox.c.received_at_ms < now_ms - policy.retention.parked_days * DAY_MS,
             )
             .values(box=None)
@@ -54,10 +51,11 @@ def _recorded_until_ms(connection: Connection, now_ms: int) -> int:
 
 def _expired_subjects(connection: Connection, before_ms: int) -> list[bytes]:
     """Subjects of whom nothing but unconfirmed or refused requests is known, the last of them older than that."""
-    decided = exists().where(consent_state.c.subject == subject.c.handle, consent_state.c.state.in_((GIVEN, WITHDRAWN)))
+    decided = exists().where(consent_state.c.subject == subject.c.handle, consent_state.c.state.in_(DECISIVE))
     newer = exists().where(ledger_entry.c.subject == subject.c.handle, ledger_entry.c.recorded_at_ms >= before_ms)
     stopping = exists().where(pending_withdrawal.c.subject == subject.c.handle)
-    query = select(subject.c.handle).where(subject.c.created_at_ms < before_ms, ~decided, ~newer, ~stopping)
+    free = subject.c.restricted_at_ms.is_(None)
+    query = select(subject.c.handle).where(subject.c.created_at_ms < before_ms, free, ~decided, ~newer, ~stopping)
     return list(connection.execute(query.limit(BATCH_ROWS)).scalars())
 
 
@@ -71,6 +69,4 @@ def _shred(connection: Connection, handle: bytes, now_ms: int) -> None:
         for purpose in purposes.scalars()
     ]
     append_many(connection, entries)
-    for table in (vault, link, subject_address, consent_state):
-        connection.execute(delete(table).where(table.c.subject == handle))
-    connection.execute(delete(subject).where(subject.c.handle == handle))
+    shred(connection, handle)

@@ -1,10 +1,10 @@
 """Consent state: a pure reducer over consent events, and the rows that keep its result.
 
 State of (subject, purpose) = the decisive event with the greatest (effective time, withdrawn before given).
-The order in which events are recorded does not matter; ties mean withdrawn (docs/decisions/0001-record.md).
+The order in which events are recorded does not matter; ties mean stopped (docs/decisions/0001-record.md).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
@@ -12,15 +12,25 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from ledger.tables import consent_state, subject_address
 from schemas.entry import Kind
 
-NEVER, REQUESTED, REFUSED, GIVEN, WITHDRAWN = "never_asked", "requested", "refused", "given", "withdrawn"
+NEVER, REQUESTED, REFUSED, GIVEN, REVOKED, WITHDRAWN = (
+    "never_asked",
+    "requested",
+    "refused",
+    "given",
+    "revoked",
+    "withdrawn",
+)
 
-# Undecided states rank below every decision; among decisions of one time, withdrawn is greater.
-_RANK = {NEVER: 0, REFUSED: 1, REQUESTED: 2, GIVEN: 3, WITHDRAWN: 4}
-_DECISIVE = frozenset({GIVEN, WITHDRAWN})
+# Undecided states rank below every decision; among decisions of one time, a stop is greater, the person's own most.
+_RANK = {NEVER: 0, REFUSED: 1, REQUESTED: 2, GIVEN: 3, REVOKED: 4, WITHDRAWN: 5}
+# No longer given: the person withdrew it, or it was revoked for them (a bounce, a complaint, an operator).
+STOPPED = frozenset({REVOKED, WITHDRAWN})
+DECISIVE = STOPPED | {GIVEN}
 STATE_OF_KIND: Mapping[Kind, str] = {
     Kind.REQUESTED: REQUESTED,
     Kind.REFUSED: REFUSED,
     Kind.GIVEN: GIVEN,
+    Kind.REVOKED: REVOKED,
     Kind.WITHDRAWN: WITHDRAWN,
 }
 
@@ -34,7 +44,7 @@ class ConsentState:
     position: int = -1
 
     def _order(self) -> tuple[int, int, int, int]:
-        decided = self.state in _DECISIVE
+        decided = self.state in DECISIVE
         if decided:
             return (1, self.effective_at_ms, _RANK[self.state], self.position)
         return (0, _RANK[self.state], self.effective_at_ms, self.position)
@@ -59,7 +69,7 @@ _STORE = insert(consent_state)
 _LAST_WITHDRAWALS = (
     select(consent_state.c.purpose, func.max(consent_state.c.effective_at_ms).label("at_ms"))
     .join(subject_address, subject_address.c.subject == consent_state.c.subject)
-    .where(subject_address.c.wide == bindparam("wide"), consent_state.c.state == WITHDRAWN)
+    .where(subject_address.c.wide.in_(bindparam("wides", expanding=True)), consent_state.c.state.in_(STOPPED))
     .group_by(consent_state.c.purpose)
 )
 
@@ -69,9 +79,9 @@ def read_states(connection: Connection, subject: bytes) -> dict[str, ConsentStat
     return {row.purpose: ConsentState(row.state, row.effective_at_ms, row.position) for row in rows}
 
 
-def last_withdrawals(connection: Connection, wide: bytes) -> dict[str, int]:
-    """When each purpose was last withdrawn by anybody whom an address may mean, if that still stands for them."""
-    return {row.purpose: row.at_ms for row in connection.execute(_LAST_WITHDRAWALS, {"wide": wide})}
+def last_withdrawals(connection: Connection, wides: Sequence[bytes]) -> dict[str, int]:
+    """When each purpose was last stopped for anybody whom an address may mean, if that still stands for them."""
+    return {row.purpose: row.at_ms for row in connection.execute(_LAST_WITHDRAWALS, {"wides": list(wides)})}
 
 
 def write_states(connection: Connection, subject: bytes, events: Iterable[tuple[str, ConsentState]]) -> None:

@@ -2,13 +2,13 @@
 
 import json
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, insert, select, update
 
-from ledger.errors import NotFoundError
+from ledger.errors import NotFoundError, RefusedError
 from ledger.identity import AddressTags
 from ledger.keyring import KEY_SIZE_BYTES, Key
 from ledger.sealing import SALT_SIZE_BYTES, commitment, seal, seal_versioned, unseal, unseal_versioned
@@ -20,11 +20,15 @@ SPELLING = "spelling"  # in a payload: an address that is perhaps this person's,
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A data subject: a random handle, and the key that opens this person's boxes."""
+    """A data subject: a random handle, and the key that opens this person's boxes.
+
+    `restricted`: nothing of this person is opened before an entry says so (ledger.restriction.open_restricted).
+    """
 
     handle: bytes
     data_key: bytes
     language: str
+    restricted: bool = False
 
     def __repr__(self) -> str:
         return "Subject(redacted)"
@@ -33,8 +37,8 @@ class Subject:
 # Prepared once: SQLAlchemy takes longer to put a statement together than the database to run it.
 _INSERT_SUBJECT, _INSERT_ADDRESS = insert(subject), insert(subject_address)
 _BY_HANDLE = select(subject).where(subject.c.handle == bindparam("key"))
-_BY_NARROW = select(subject_address.c.subject).where(subject_address.c.narrow == bindparam("key"))
-_BY_WIDE = select(subject_address.c.subject).where(subject_address.c.wide == bindparam("key")).distinct()
+_BY_NARROW = select(subject_address.c.subject).where(subject_address.c.narrow.in_(bindparam("tags", expanding=True)))
+_BY_WIDE = select(subject_address.c.subject).where(subject_address.c.wide.in_(bindparam("tags", expanding=True)))
 
 
 def new_handle() -> bytes:
@@ -48,35 +52,54 @@ def create_subject(connection: Connection, kek: Key, tags: AddressTags, language
         _INSERT_SUBJECT,
         {"handle": created.handle, "data_key": wrapped, "language": language, "created_at_ms": now_ms},
     )
-    connection.execute(_INSERT_ADDRESS, {"narrow": tags.narrow, "wide": tags.wide, "subject": created.handle})
+    add_address(connection, created.handle, tags)
     return created
+
+
+def add_address(connection: Connection, handle: bytes, tags: AddressTags) -> None:
+    """One more spelling of a person, which nobody has."""
+    for older in tags.older:  # in a rotation of the key: all spellings of one mailbox go on finding each other
+        same = subject_address.c.wide == older.wide
+        connection.execute(update(subject_address).where(same).values(wide=tags.wide))
+    row = {"narrow": tags.narrow, "wide": tags.wide, "subject": handle, "key_version": tags.key_version}
+    connection.execute(_INSERT_ADDRESS, row)
 
 
 def load_subject(connection: Connection, kek: Key, handle: bytes) -> Subject:
     row = connection.execute(_BY_HANDLE, {"key": handle}).one_or_none()
     if row is None:
         raise NotFoundError("subject_not_found")
-    return Subject(handle, unseal_versioned(kek, row.data_key, handle), row.language)
+    data_key = unseal_versioned(kek, row.data_key, handle)
+    return Subject(handle, data_key, row.language, restricted=row.restricted_at_ms is not None)
 
 
-def find_by_narrow(connection: Connection, narrow: bytes) -> bytes | None:
-    found = connection.execute(_BY_NARROW, {"key": narrow})
-    return found.scalar_one_or_none()
+def find_by_narrow(connection: Connection, tags: AddressTags) -> bytes | None:
+    """Whose address this is for certain."""
+    return connection.execute(_BY_NARROW, {"tags": tags.narrows}).scalar_one_or_none()
 
 
-def find_by_wide(connection: Connection, wide: bytes) -> list[bytes]:
-    found = connection.execute(_BY_WIDE, {"key": wide})
-    return sorted(found.scalars())
+def find_by_wide(connection: Connection, tags: AddressTags) -> list[bytes]:
+    """Everybody whom the address may mean."""
+    return _of_wide(connection, tags.wides)
+
+
+def _of_wide(connection: Connection, wides: Sequence[bytes]) -> list[bytes]:
+    return sorted(set(connection.execute(_BY_WIDE, {"tags": list(wides)}).scalars()))
 
 
 def siblings(connection: Connection, handle: bytes) -> list[bytes]:
     """Every subject that may be the same person, the subject itself among them."""
-    return sorted({one for wide in wide_tags(connection, handle) for one in find_by_wide(connection, wide)})
+    return _of_wide(connection, wide_tags(connection, handle))
 
 
 def wide_tags(connection: Connection, handle: bytes) -> list[bytes]:
     found = connection.execute(select(subject_address.c.wide).where(subject_address.c.subject == handle))
     return list(found.scalars())
+
+
+def for_erasure(person: Subject) -> Subject:
+    """The same with boxes that can be opened: the entry of the erasure says why, and nothing is left to open."""
+    return replace(person, restricted=False)
 
 
 def seal_payload(person: Subject, entry_id: str, payload: Mapping[str, Any]) -> tuple[bytes, bytes]:
@@ -87,7 +110,9 @@ def seal_payload(person: Subject, entry_id: str, payload: Mapping[str, Any]) -> 
 
 
 def open_payload(person: Subject, entry_id: bytes, box: bytes) -> tuple[bytes, bytes]:
-    """(salt, payload bytes) of one box."""
+    """(salt, payload bytes) of one box. RefusedError before there is an entry that says who opens it and why."""
+    if person.restricted:
+        raise RefusedError("subject_restricted")
     opened = unseal(person.data_key, box, entry_id)
     return opened[:SALT_SIZE_BYTES], opened[SALT_SIZE_BYTES:]
 

@@ -1,17 +1,25 @@
-"""Withdrawals: by address or by link; everybody whom it may mean, at once, and carried to every processor."""
+"""Withdrawals, by address or by link, and revocations: at once, and carried to every processor."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection
 
-from ledger import links, outbox, vault
-from ledger.identity import address_tags, suppression_tag
+from ledger import links, outbox, suppression, vault
+from ledger.identity import address_tags
 from ledger.log import NewEntry, new_id
-from ledger.recorder import RECEIPT, WITHDRAW, Recorder, append, dropped_entries, fold, sealed, send_mail
-from ledger.sealing import seal_versioned
+from ledger.recorder import (
+    RECEIPT,
+    WITHDRAW,
+    Recorder,
+    append,
+    dropped_entries,
+    fold,
+    sealed,
+    sealed_address,
+    send_mail,
+)
 from ledger.state import effective_at_ms
-from ledger.tables import suppression
 from schemas.address import Address, parse_address
 from schemas.entry import Entry, Kind
 from schemas.message import Message
@@ -22,11 +30,11 @@ def withdraw_address(connection: Connection, recorder: Recorder, message: Messag
     address = parse_address(message.email or "")
     tags = address_tags(recorder.keyring["index_pepper"], address)
     purposes = message.purposes or tuple(recorder.policy.purposes)
-    handles = vault.find_by_wide(connection, tags.wide)
+    handles = vault.find_by_wide(connection, tags)
     message = replace(message, purposes=purposes)
     if not handles:
         return _suppress(connection, recorder, message, address)
-    return _withdraw_subjects(connection, recorder, message, handles, vault.find_by_narrow(connection, tags.narrow))
+    return _withdraw_subjects(connection, recorder, message, handles, vault.find_by_narrow(connection, tags))
 
 
 def withdraw_by_link(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
@@ -60,7 +68,7 @@ def _withdraw_subjects(
     fold(connection, recorder, new, positions)
     for handle, first in firsts:
         cause, position = new[first].entry.id, positions[first]
-        _carry_withdrawal(connection, recorder, handle, message.purposes, cause, position)
+        carry_withdrawal(connection, recorder, handle, message.purposes, cause, position)
         send_mail(connection, recorder, handle, RECEIPT, message.purposes, cause, position)
     return positions
 
@@ -79,21 +87,22 @@ def _withdrawn_entry(recorder: Recorder, message: Message, handle: bytes, purpos
     )
 
 
-def _carry_withdrawal(
+def carry_withdrawal(
     connection: Connection,
     recorder: Recorder,
     handle: bytes,
     purposes: Sequence[str],
     cause: str,
     position: int,
-    email: str | None = None,
+    addresses: Sequence[str] = (),
 ) -> None:
+    """To every processor that can. `addresses`: of somebody who has no vault."""
     relays = []
     for processor in recorder.policy.processors.values():
         if WITHDRAW not in processor.actions:
             continue
         relay_id = outbox.new_relay_id()
-        box = seal_versioned(recorder.keyring["kek"], email.encode(), relay_id) if email else None
+        box = sealed_address(recorder, relay_id, addresses) if addresses else None
         relays.append(
             outbox.NewRelay(
                 subject=handle,
@@ -116,18 +125,36 @@ def _suppress(connection: Connection, recorder: Recorder, message: Message, addr
     entries = [_withdrawn_entry(recorder, message, handle, purpose) for purpose in message.purposes]
     new = [NewEntry(entry) for entry in entries]
     positions = append(connection, recorder, new + dropped_entries(recorder, message, None))
-    tag = suppression_tag(recorder.keyring["suppression"], address)
     for entry in entries:
-        _keep_suppressed(connection, tag, entry.purpose or "", entry.occurred_at_ms or 0)
+        stop = suppression.Suppression(entry.purpose or "", entry.occurred_at_ms or 0, suppression.WITHDRAWN)
+        suppression.keep(connection, recorder.keyring["suppression"], address, stop)
     cause = entries[0].id
-    _carry_withdrawal(connection, recorder, handle, message.purposes, cause, positions[0], address.verbatim)
+    carry_withdrawal(connection, recorder, handle, message.purposes, cause, positions[0], [address.verbatim])
     return positions
 
 
-def _keep_suppressed(connection: Connection, tag: bytes, purpose: str, effective_at_ms: int) -> None:
-    """A suppression takes the latest time that was ever said: an older withdrawal that comes late moves nothing."""
-    condition = (suppression.c.tag == tag) & (suppression.c.purpose == purpose)
-    known_ms = connection.execute(select(suppression.c.effective_at_ms).where(condition)).scalar_one_or_none()
-    latest_ms = effective_at_ms if known_ms is None else max(known_ms, effective_at_ms)
-    connection.execute(delete(suppression).where(condition))
-    connection.execute(insert(suppression).values(tag=tag, purpose=purpose, effective_at_ms=latest_ms))
+def revoke(
+    connection: Connection, recorder: Recorder, handle: bytes, purposes: Sequence[str], reason: str
+) -> list[int]:
+    """Stopped by somebody else than the person: a mailbox that is gone, a complaint, an operator. No mail is sent."""
+    new = [NewEntry(_revoked_entry(recorder, handle, purpose, reason)) for purpose in purposes]
+    positions = append(connection, recorder, new)
+    fold(connection, recorder, new, positions)
+    links.close_confirmations(connection, handle)
+    carry_withdrawal(connection, recorder, handle, purposes, new[0].entry.id, positions[0])
+    return positions
+
+
+def _revoked_entry(recorder: Recorder, handle: bytes, purpose: str, reason: str) -> Entry:
+    return Entry(
+        id=new_id(),
+        kind=Kind.REVOKED,
+        recorded_at_ms=recorder.recorded_at_ms,
+        subject=handle,
+        purpose=purpose,
+        occurred_at_ms=recorder.received_at_ms,
+        received_at_ms=recorder.received_at_ms,
+        source="operator",
+        method="operator",
+        reason=reason,
+    )

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import OperationalError
 
-from ledger import consent, inbox, withdrawal
-from ledger.errors import DatabaseAwayError, LedgerError
+from ledger import consent, inbox, proof, quarantine, withdrawal
+from ledger.errors import DatabaseAwayError, LedgerError, RefusedError
 from ledger.log import lock_head
 from ledger.recorder import Recorder
 from schemas.log_line import error_fields, log
@@ -41,13 +41,31 @@ def drain(context: Context) -> int:
             context.doorbell.press(RELAY)
         if rows < BATCH_ROWS:
             break
+    if total == 0:  # nothing waits, as at the clock's ring once a minute
+        settle(context)
     return total
+
+
+def settle(context: Context) -> int:
+    """What is due by the calendar and needs the keys: proofs that are kept, and proofs that have had their time."""
+    now = now_ms()
+    recorder = Recorder(context.keyring, context.policy, now, now)
+    with context.database.write() as connection:
+        if quarantine.reason_of(connection) is not None:
+            return 0
+        lock_head(connection)
+        kept, ended = proof.keep_proof(connection, recorder), proof.end_proof(connection, recorder)
+    if kept or ended:
+        context.database.forget_deleted()
+        log.info("proofs_settled", rows=kept, entries=ended)
+    return kept + ended
 
 
 def record_batch(context: Context) -> tuple[int, int]:
     """(deliveries, entries) of one transaction."""
     with context.database.read() as connection:
-        rows = inbox.next_batch(connection, BATCH_ROWS)
+        waits = quarantine.reason_of(connection) is not None
+        rows = [] if waits else inbox.next_batch(connection, BATCH_ROWS)
     if not rows:
         return 0, 0
     # Opened before the transaction: nothing slow happens under the write lock.
@@ -85,6 +103,10 @@ def _record_one(
             return len(DEEDS[message.type](connection, recorder, message))
     except (DatabaseAwayError, OperationalError):
         raise
+    except RefusedError as refused:  # it waits for somebody's decision
+        log.info("delivery_parked", inbox_id=inbox_id, reason=refused.reason)
+        inbox.park(connection, inbox_id, refused.reason)
+        return 0
     except Exception as error:
         reason = error.reason if isinstance(error, LedgerError) else "record_failed"
         log.error("delivery_parked", inbox_id=inbox_id, reason=reason, **error_fields(error))

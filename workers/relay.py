@@ -11,12 +11,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from sqlalchemy import Connection
 
-from ledger import outbox, vault
+from ledger import outbox, quarantine, vault
 from ledger.check import withdrawn_purposes
 from ledger.errors import LedgerError, NotFoundError
 from ledger.log import NewEntry, append_many, entry_by_id, new_id
 from ledger.outbox import Relay
 from ledger.recorder import MAIL
+from ledger.restriction import open_restricted
 from ledger.sealing import unseal_versioned
 from schemas.entry import Entry, Kind, parse_time
 from schemas.log_line import error_fields, log
@@ -38,6 +39,9 @@ def carry_due(context: Context, *, urgent: bool) -> int:
     A thread that is free takes the next; no processor gets more than its share, so one that hangs until its
     deadline does not hold up the others.
     """
+    with context.database.read() as connection:
+        if quarantine.reason_of(connection) is not None:
+            return 0
     stop_at = time.monotonic() + BUDGET_S
     total = 0
     running: dict[Future[None], str] = {}
@@ -85,10 +89,10 @@ def _attempt(context: Context, claimed: Relay) -> Ending:
     # Re-checked at send time: a withdrawal that a newer confirmed consent has overtaken must not be carried out.
     with context.database.read() as connection:
         purposes = withdrawn_purposes(connection, claimed.subject, claimed.purposes)
-        emails = _emails(context, connection, claimed)
         cause = json.loads(entry_by_id(connection, claimed.cause).leaf)
     if not purposes:
         raise Superseded("given_since")
+    emails = _emails(context, claimed)
     if not emails:
         raise Superseded("no_address")
     connection_to = context.connections.to(claimed.processor)
@@ -101,14 +105,21 @@ def _attempt(context: Context, claimed: Relay) -> Ending:
     return Ending.of(act(action, connection_to))
 
 
-def _emails(context: Context, connection: Connection, claimed: Relay) -> tuple[str, ...]:
+def _emails(context: Context, claimed: Relay) -> tuple[str, ...]:
+    kek = context.keyring["kek"]
     if claimed.box is not None:
-        return (unseal_versioned(context.keyring["kek"], claimed.box, claimed.id).decode(),)
+        return tuple(unseal_versioned(kek, claimed.box, claimed.id).decode().splitlines())
     try:
-        person = vault.load_subject(connection, context.keyring["kek"], claimed.subject)
+        with context.database.read() as connection:
+            person = vault.load_subject(connection, kek, claimed.subject)
+            if not person.restricted:
+                return vault.emails_to_stop(connection, person)
+        with context.database.write() as connection:
+            person = vault.load_subject(connection, kek, claimed.subject)
+            person = open_restricted(connection, person, f"relay_{claimed.action}", now_ms())
+            return vault.emails_to_stop(connection, person)
     except NotFoundError:
         raise Superseded("subject_gone") from None
-    return vault.emails_to_stop(connection, person)
 
 
 def _end(context: Context, claimed: Relay, ending: Ending) -> None:

@@ -112,7 +112,7 @@ class Desk:
     def handle(self, email: str = KARI) -> bytes:
         tags = address_tags(self.keyring["index_pepper"], parse_address(email))
         with self.database.read() as connection:
-            found = vault.find_by_narrow(connection, tags.narrow)
+            found = vault.find_by_narrow(connection, tags)
         if found is None:
             raise NotFoundError("nobody_has_this_address")
         return found

@@ -1,0 +1,71 @@
+"""Restriction: stored, and not used (GDPR Articles 18 and 4(3)).
+
+Nothing of a restricted person is opened before an entry says so, in one transaction with what is done with it.
+Withdrawals and erasures still apply; what would grant anything waits, parked, until the restriction is lifted.
+"""
+
+from dataclasses import replace
+
+from sqlalchemy import Connection, select, update
+
+from ledger import inbox as deliveries
+from ledger.errors import RefusedError
+from ledger.log import NewEntry, append_many, new_id
+from ledger.tables import inbox, subject
+from ledger.vault import Subject
+from schemas.entry import Entry, Kind
+
+# GDPR Article 18(1)(a) to (d).
+REASONS = ("accuracy_contested", "unlawful", "claims", "objection")
+# Our own: what is left after the last withdrawal is proof, and no longer used (ledger.proof).
+WITHDRAWN = "withdrawn"
+WAITING = "subject_restricted"
+
+
+def reason_of(connection: Connection, handle: bytes) -> str | None:
+    """Why somebody is restricted, or None."""
+    found = connection.execute(select(subject.c.restricted_reason).where(subject.c.handle == handle))
+    return found.scalar_one_or_none()
+
+
+def restrict(
+    connection: Connection, handle: bytes, reason: str, now_ms: int, source: str, keep_until_ms: int | None = None
+) -> int:
+    """Returns the position of the entry. `keep_until_ms`: when what is left is shredded."""
+    values = {"restricted_at_ms": now_ms, "restricted_reason": reason, "keep_until_ms": keep_until_ms}
+    return _write(connection, Kind.RESTRICTED, handle, reason, now_ms, source, values)
+
+
+def lift(connection: Connection, handle: bytes, reason: str, now_ms: int, source: str) -> int:
+    """Returns the position of the entry. What waited for this is recorded next."""
+    values = dict.fromkeys(("restricted_at_ms", "restricted_reason", "keep_until_ms"))
+    position = _write(connection, Kind.UNRESTRICTED, handle, reason, now_ms, source, values)
+    # Which of them are this person's only their boxes know: the others are parked again.
+    waits = (inbox.c.status == deliveries.PARKED) & (inbox.c.reason == WAITING) & inbox.c.box.is_not(None)
+    connection.execute(update(inbox).where(waits).values(status=deliveries.NEW, reason=None))
+    return position
+
+
+def _write(
+    connection: Connection, kind: Kind, handle: bytes, reason: str, now_ms: int, source: str, values: dict[str, object]
+) -> int:
+    entry = Entry(id=new_id(), kind=kind, recorded_at_ms=now_ms, subject=handle, reason=reason, source=source)
+    connection.execute(update(subject).where(subject.c.handle == handle).values(values))
+    return append_many(connection, [NewEntry(entry)])[0]
+
+
+def require_open_to_grants(connection: Connection, person: Subject) -> None:
+    """RefusedError while a restriction by Article 18 lasts: it is the person who decides when anything goes on."""
+    if person.restricted and reason_of(connection, person.handle) != WITHDRAWN:
+        raise RefusedError(WAITING)
+
+
+def open_restricted(
+    connection: Connection, person: Subject, reason: str, now_ms: int, kind: Kind = Kind.OPENED
+) -> Subject:
+    """The person with boxes that can be opened, once an entry says by which deed."""
+    if not person.restricted:
+        return person
+    entry = Entry(id=new_id(), kind=kind, recorded_at_ms=now_ms, subject=person.handle, reason=reason)
+    append_many(connection, [NewEntry(entry)])
+    return replace(person, restricted=False)
