@@ -14,6 +14,7 @@ from webhooks.answers import register_answers
 from webhooks.door import Door
 from webhooks.forms import forms_blueprint
 from webhooks.health import health_blueprint
+from webhooks.ledger import ledger_blueprint
 from webhooks.links import links_blueprint
 from webhooks.metrics import metrics_blueprint
 from webhooks.requests import BODY_SIZE_MAX_BYTES
@@ -48,7 +49,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["door"] = door
     app.config["MAX_CONTENT_LENGTH"] = BODY_SIZE_MAX_BYTES
     app.url_map.merge_slashes = False  # it redirects, and so repeats a path that may hold a secret
-    for make in (forms_blueprint, stripe_blueprint, links_blueprint, health_blueprint, metrics_blueprint):
+    for make in (
+        forms_blueprint,
+        stripe_blueprint,
+        links_blueprint,
+        ledger_blueprint,
+        health_blueprint,
+        metrics_blueprint,
+    ):
         app.register_blueprint(make(door))
     register_answers(app)
     return app
