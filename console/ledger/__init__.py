@@ -2,10 +2,10 @@
 
 import click
 
-from console.ledger.copies import export
+from console.ledger.copies import export, mirror
 from console.ledger.reading import checkpoint, proof, verify
 
-COMMANDS = (verify, checkpoint, proof, export)
+COMMANDS = (verify, checkpoint, proof, export, mirror)
 
 
 @click.group()

@@ -1,32 +1,57 @@
-"""`flask ledger export`: copies of the leaves, for whoever wants to verify them elsewhere."""
+"""`flask ledger export | mirror`: copies of the leaves, to be verified by somebody else or to be had after a loss."""
 
 from pathlib import Path
 
 import click
 
-from console.operator import Operator, Speaker, command
-from ledger.checkpoints import newest_checkpoint
-from ledger.errors import NotFoundError
-from ledger.log import read_entries
+from console.operator import Exit, Operator, Speaker, command, stop
+from ledger.checkpoints import newest_checkpoint, note_verifiers
+from ledger.errors import NotFoundError, RefusedError
+from ledger.mirror import MirrorError, check_mirror, extend_mirror
+from ledger.note import NoteError
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command("export")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", type=FOLDER)
 @command
 def export(operator: Operator, speak: Speaker, folder: Path) -> None:
-    """Write entries.ndjson (the exact leaves, one per line) and checkpoint (the signed note) into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write entries.ndjson (the exact leaves, one per line) and checkpoint (the signed note) into a folder.
+
+    An earlier export of this ledger is continued. One of another ledger, or of a later day, is not touched.
+    """
+    _extend(operator, speak, folder)
+
+
+@click.command("mirror")
+@click.argument("folder", type=FOLDER, required=False)
+@click.option("--check", is_flag=True, help="Write nothing; read the whole mirror and verify it (exit 1).")
+@command
+def mirror(operator: Operator, speak: Speaker, folder: Path | None, check: bool) -> None:
+    """Bring the mirror up to date now, as the clock does by itself. FOLDER is MIRROR_DIR if it is left out."""
+    folder = folder or operator.settings.mirror_dir
+    if folder is None:
+        raise RefusedError("mirror_dir_not_set")
+    if check:
+        _check(operator, speak, folder)
+    else:
+        _extend(operator, speak, folder)
+
+
+def _extend(operator: Operator, speak: Speaker, folder: Path) -> None:
     with operator.context.database.read() as connection:
+        added = extend_mirror(connection, folder)
         newest = newest_checkpoint(connection)
-        if newest is None:
-            raise NotFoundError("nothing_signed_yet")
-        tree_size, note = newest
-        with (
-            open(folder / "entries.ndjson", "wb") as file,
-            click.progressbar(length=tree_size, label="Writing", hidden=speak.as_json) as bar,
-        ):
-            for stored in read_entries(connection, 0, tree_size):
-                file.write(stored.leaf + b"\n")
-                bar.update(1)
-    (folder / "checkpoint").write_text(note, encoding="utf-8")
-    speak.document({"folder": str(folder), "entries": tree_size})
+    if newest is None:
+        raise NotFoundError("nothing_signed_yet")
+    speak.document({"folder": str(folder), "entries": newest[0], "added": added})
+
+
+def _check(operator: Operator, speak: Speaker, folder: Path) -> None:
+    try:
+        with operator.context.database.read() as connection:
+            checkpoint = check_mirror(connection, folder, note_verifiers(operator.context.keyring["checkpoint"]))
+    except (MirrorError, NoteError) as error:  # the answer to what was asked, and not a deed that was refused
+        stop(Exit.NO, error.reason)
+    speak.document({"folder": str(folder), "entries": checkpoint.size, "verified": True})
