@@ -1,22 +1,24 @@
 """The inbox: the durable acceptance of a delivery. A row is committed here before any sender reads 200.
 
 Duplicates are decided by UNIQUE(source, delivery_key) for ever; a delivery without an id is the same as one with
-the same content in the ten minutes before it.
+the same content in the ten minutes before it. In a rotation of the index pepper, under each of its versions.
 """
 
 import functools
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.database import Database
 from ledger.identity import AddressTags
 from ledger.keyring import Keyring
-from ledger.sealing import open_inbox_box, public_of, seal_for_inbox, tag
+from ledger.recognition import Mark, marks_of, wait_for_twins
+from ledger.sealing import open_inbox_box, public_of, seal_for_inbox
 from ledger.tables import inbox, ledger_entry, pending_withdrawal, subject_address
 from schemas.entry import Kind
 
@@ -58,14 +60,12 @@ class Delivery:
 
 def accept(database: Database, keyring: Keyring, delivery: Delivery, now_ms: int) -> tuple[Acceptance, int]:
     """Store a delivery and what it stops at once, in one committed transaction; returns the row's id too."""
-    pepper = keyring["index_pepper"].value
-    digest = tag(pepper, "body", f"{delivery.source}\x00{delivery.content.hex()}")
-    # Keyed as well: a sender may make its ids of names or addresses.
-    sender_id = delivery.sender_id and tag(pepper, "id", f"{delivery.source}\x00{delivery.sender_id}").hex()
-    box = seal_for_inbox(keyring["inbox_public"], delivery.payload, _context(delivery.source, digest))
+    marks = marks_of(keyring["index_pepper"], delivery.source, delivery.sender_id, delivery.content)
+    context = _context(delivery.source, marks[0].digest)
+    box = seal_for_inbox(keyring["inbox_public"], delivery.payload, context)
 
     def work(connection: Connection) -> tuple[Acceptance, int]:
-        acceptance, inbox_id = _store(connection, delivery, sender_id, digest, box, now_ms)
+        acceptance, inbox_id = _store(connection, delivery, marks, box, now_ms)
         # A conflicting withdrawal too: until somebody has looked, it stops.
         if delivery.withdrawal is not None and acceptance is not Acceptance.DUPLICATE:
             _insert_pending(connection, inbox_id, delivery.withdrawal)
@@ -75,23 +75,23 @@ def accept(database: Database, keyring: Keyring, delivery: Delivery, now_ms: int
 
 
 def _store(
-    connection: Connection, delivery: Delivery, sender_id: str | None, digest: bytes, box: bytes, now_ms: int
+    connection: Connection, delivery: Delivery, marks: Sequence[Mark], box: bytes, now_ms: int
 ) -> tuple[Acceptance, int]:
-    same = _same_content(connection, delivery, digest, now_ms) if sender_id is None else None
+    wait_for_twins(connection, marks)
+    digests = [mark.digest for mark in marks]
+    ids = [mark.sender_id for mark in marks if mark.sender_id is not None]
+    same = None if ids else _same_content(connection, delivery, digests, now_ms)
     if same is None:
         # Without an id the key must only be new: the same content may count twice in one millisecond.
-        key = f"{digest.hex()}:{secrets.token_hex(8)}" if sender_id is None else sender_id
-        inbox_id = _insert(connection, delivery, key, delivery.parked_reason, digest, box, now_ms)
-        if inbox_id is not None:
+        keys = ids or [f"{digests[0].hex()}:{secrets.token_hex(8)}"]
+        inbox_id, same = _insert_new(connection, delivery, keys, delivery.parked_reason, marks[0], box, now_ms)
+        if same is None:
             return (Acceptance.PARKED if delivery.parked_reason else Acceptance.ACCEPTED), inbox_id
-        same = _of_key(connection, delivery.source, key)
-    if same.body_digest == digest:
+    if same.body_digest in digests:
         return Acceptance.DUPLICATE, same.id
-    key = f"{sender_id}#{digest.hex()}"
-    inbox_id = _insert(connection, delivery, key, CONFLICT, digest, box, now_ms)
-    if inbox_id is None:  # the same conflict again
-        return Acceptance.DUPLICATE, _of_key(connection, delivery.source, key).id
-    return Acceptance.CONFLICT, inbox_id
+    keys = [f"{mark.sender_id}#{mark.digest.hex()}" for mark in marks]
+    inbox_id, same = _insert_new(connection, delivery, keys, CONFLICT, marks[0], box, now_ms)
+    return (Acceptance.CONFLICT if same is None else Acceptance.DUPLICATE), inbox_id  # or the same conflict again
 
 
 def _context(source: str, digest: bytes) -> bytes:
@@ -99,14 +99,11 @@ def _context(source: str, digest: bytes) -> bytes:
 
 
 def _same_content(
-    connection: Connection, delivery: Delivery, digest: bytes, now_ms: int
+    connection: Connection, delivery: Delivery, digests: Sequence[bytes], now_ms: int
 ) -> "Row[Any, Any, Any] | None":
-    if connection.dialect.name != "sqlite":  # twins without an id have no unique key to meet at: they queue here
-        number = int.from_bytes(digest[:8], "big", signed=True)
-        connection.execute(select(func.pg_advisory_xact_lock(number)))
     recent = select(inbox.c.id, inbox.c.body_digest, inbox.c.received_at_ms).where(
         inbox.c.source == delivery.source,
-        inbox.c.body_digest == digest,
+        inbox.c.body_digest.in_(digests),
         inbox.c.received_at_ms > now_ms - SAME_CONTENT_WINDOW_MS,
     )
     row = connection.execute(recent.order_by(inbox.c.id.desc()).limit(1)).one_or_none()
@@ -121,10 +118,8 @@ def _changed_since(connection: Connection, withdrawal: PendingWithdrawal, earlie
     waiting = select(inbox.c.id).where(inbox.c.id > earlier.id, inbox.c.status != RECORDED, inbox.c.urgent == 0)
     if connection.execute(waiting.limit(1)).first() is not None:
         return True
-    if withdrawal.tags is not None:
-        wide = select(literal(withdrawal.tags.wide))
-    else:
-        wide = select(subject_address.c.wide).where(subject_address.c.subject == withdrawal.subject)
+    own = select(subject_address.c.wide).where(subject_address.c.subject == withdrawal.subject)
+    wide = own if withdrawal.tags is None else withdrawal.tags.wides
     said = select(ledger_entry.c.position).where(
         ledger_entry.c.recorded_at_ms >= earlier.received_at_ms,
         ledger_entry.c.kind.in_((Kind.REQUESTED, Kind.GIVEN)),
@@ -143,32 +138,46 @@ def _insert_statement(dialect: str) -> Any:
     return statement.on_conflict_do_nothing(index_elements=["source", "delivery_key"]).returning(inbox.c.id)
 
 
-def _insert(
-    connection: Connection, delivery: Delivery, key: str, reason: str | None, digest: bytes, box: bytes, now_ms: int
-) -> int | None:
-    row = connection.execute(
-        _insert_statement(connection.dialect.name),
-        {
-            "source": delivery.source,
-            "delivery_key": key,
-            "body_digest": digest,
-            "now_ms": now_ms,
-            "status": PARKED if reason else NEW,
-            "urgent": int(delivery.withdrawal is not None),
-            "reason": reason,
-            "key_id": delivery.key_id,
-            "box": box,
-            "attempts": 0,
-        },
-    ).one_or_none()
-    return None if row is None else int(row.id)
+def _insert_new(
+    connection: Connection,
+    delivery: Delivery,
+    keys: Sequence[str],
+    reason: str | None,
+    mark: Mark,
+    box: bytes,
+    now_ms: int,
+) -> "tuple[int, Row[Any, Any, Any] | None]":
+    """The id of the new row and None; or, if there is a row with one of the keys already, its id and that row."""
+    for key in keys[1:]:
+        known = _of_key(connection, delivery.source, key)
+        if known is not None:
+            return known.id, known
+    values = {
+        "source": delivery.source,
+        "delivery_key": keys[0],
+        "body_digest": mark.digest,
+        "now_ms": now_ms,
+        "status": PARKED if reason else NEW,
+        "urgent": int(delivery.withdrawal is not None),
+        "reason": reason,
+        "key_id": delivery.key_id,
+        "box": box,
+        "attempts": 0,
+        "key_version": mark.key_version,
+    }
+    row = connection.execute(_insert_statement(connection.dialect.name), values).one_or_none()
+    if row is not None:
+        return row.id, None
+    # PostgreSQL shows the row in the way to this statement: its transaction has been committed since.
+    known = _of_key(connection, delivery.source, keys[0])
+    assert known is not None
+    return known.id, known
 
 
-def _of_key(connection: Connection, source: str, key: str) -> "Row[Any, Any, Any]":
-    """The row in the way. PostgreSQL shows it to this statement: its transaction has been committed since."""
+def _of_key(connection: Connection, source: str, key: str) -> "Row[Any, Any, Any] | None":
     condition = (inbox.c.source == source) & (inbox.c.delivery_key == key)
     columns = select(inbox.c.id, inbox.c.body_digest, inbox.c.received_at_ms)
-    return connection.execute(columns.where(condition)).one()
+    return connection.execute(columns.where(condition)).one_or_none()
 
 
 def _insert_pending(connection: Connection, inbox_id: int, withdrawal: PendingWithdrawal) -> None:
@@ -176,10 +185,18 @@ def _insert_pending(connection: Connection, inbox_id: int, withdrawal: PendingWi
         insert(pending_withdrawal).values(
             inbox_id=inbox_id,
             subject=withdrawal.subject,
-            wide=withdrawal.tags.wide if withdrawal.tags else None,
+            wide=_wide_of_rows(connection, withdrawal.tags) if withdrawal.tags else None,
             purposes=",".join(withdrawal.purposes),
         )
     )
+
+
+def _wide_of_rows(connection: Connection, tags: AddressTags) -> bytes:
+    """The tag by which relays, who cannot make one, compare: in a rotation it may be that of another version."""
+    if not tags.older:
+        return tags.wide
+    found = connection.execute(select(subject_address.c.wide).where(subject_address.c.wide.in_(tags.wides)).limit(1))
+    return found.scalar() or tags.wide
 
 
 def next_batch(connection: Connection, limit: int) -> list[Row[Any]]:

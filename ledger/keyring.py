@@ -4,9 +4,11 @@ A broken web process must not open a box (decision 0001): it holds the inbox *pu
 """
 
 import base64
+import contextlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from ledger.durable_file import replace_file
 from ledger.errors import KeyringError
 
 KEY_SIZE_BYTES = 32
@@ -34,8 +37,9 @@ NAMES = ("inbox_public", "inbox_private", "index_pepper", "token_mac", "kek", "s
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One named key in its versions: `versions[current]` is used for new work, older ones still open.
+    """One named key in its versions: `versions[current]` is used for new work, the others still open.
 
+    A version above the current one is known already and not yet used (ledger.rotation).
     `retired`: public keys of versions that signed and whose private part is destroyed; what they signed still verifies.
     """
 
@@ -53,19 +57,70 @@ class Key:
 
 
 class Keyring:
-    """The keys of one role; asking for a key the role does not hold is an error, not None."""
+    """The keys of one role; asking for a key the role does not hold is an error, not None.
 
-    def __init__(self, role: str, keys: Mapping[str, Key]) -> None:
+    A key that came from a file is read again once the file is another one: no process goes on sealing with a version
+    that its own key file has left behind, and none must be restarted to learn a new one.
+    """
+
+    def __init__(self, role: str, keys: Mapping[str, Key], keys_dir: Path | None = None) -> None:
+        """`keys_dir`: whence each key comes that `keys` lacks. Raises KeyringError if one cannot be read."""
         self.role = role
         self._keys = dict(keys)
+        self._stamps: dict[str, tuple[int, int]] = {}
+        self._keys_dir = keys_dir
+        if keys_dir is not None:
+            for name in ROLES[role] - self._keys.keys():
+                self._keys[name], self._stamps[name] = _read_key_file(keys_dir, name)
 
     def __getitem__(self, name: str) -> Key:
         if name not in self._keys:
             raise KeyringError(f"key_not_held_{name}")
+        if self._keys_dir is not None and name in self._stamps:
+            # A file that is away, or not yet copied whole, changes nothing: what we have goes on working.
+            with contextlib.suppress(OSError, KeyringError):
+                if _stamp(_path(self._keys_dir, name)) != self._stamps[name]:
+                    self._keys[name], self._stamps[name] = _read_key_file(self._keys_dir, name)
         return self._keys[name]
 
     def __repr__(self) -> str:
         return f"Keyring({self.role})"
+
+
+def _path(keys_dir: Path, name: str) -> Path:
+    return keys_dir / f"{name}.json"
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Another one for every file that was put there: a replaced file is a new inode, an edited one has a new time."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def _read_key_file(keys_dir: Path, name: str) -> tuple[Key, tuple[int, int]]:
+    path = _path(keys_dir, name)
+    try:
+        stamp = _stamp(path)  # before the text: if that changes meanwhile, the next look reads it again
+        return parse_key(path.read_text(encoding="ascii")), stamp
+    except (OSError, UnicodeDecodeError):
+        raise KeyringError(f"key_missing_{name}") from None
+
+
+def read_key(keys_dir: Path, name: str) -> Key:
+    """One key from its file. Raises KeyringError."""
+    return _read_key_file(keys_dir, name)[0]
+
+
+def replace_key(keys_dir: Path, name: str, key: Key) -> None:
+    """Put a changed key where it was, whole and on the disk, with the mode it had. Raises KeyringError, OSError.
+
+    Only its owner may: a file of another user would be one that the service cannot read.
+    """
+    path = _path(keys_dir, name)
+    found = path.stat()
+    if found.st_uid != os.geteuid():
+        raise KeyringError("key_file_of_another_user")
+    replace_file(path, format_key(key).encode("ascii"), mode=stat.S_IMODE(found.st_mode))
 
 
 def parse_key(text: str) -> Key:
@@ -111,16 +166,8 @@ def load_keyring(role: str, keys_dir: Path, keyring: str | None = None) -> Keyri
             texts = json.loads(keyring)
         except ValueError:
             raise KeyringError("keyring_malformed") from None
-    keys = {}
-    for name in ROLES[role]:
-        if name in texts:
-            keys[name] = parse_key(json.dumps(texts[name]))
-            continue
-        try:
-            keys[name] = parse_key((keys_dir / f"{name}.json").read_text(encoding="ascii"))
-        except (OSError, UnicodeDecodeError):
-            raise KeyringError(f"key_missing_{name}") from None
-    return Keyring(role, keys)
+    given = {name: parse_key(json.dumps(texts[name])) for name in ROLES[role] if name in texts}
+    return Keyring(role, given, keys_dir)
 
 
 def generate_keys(origin: str) -> dict[str, Key]:

@@ -30,9 +30,12 @@ def seal_for_inbox(public: Key, plaintext: bytes, context: bytes) -> bytes:
 
 
 def public_of(private: Key) -> Key:
-    """The public key that belongs to the newest version of an inbox private key."""
-    key = X25519PrivateKey.from_private_bytes(private.value)
-    return Key(private.current, {private.current: key.public_key().public_bytes_raw()})
+    """The public key that belongs to an inbox private key, in all its versions."""
+    return Key(private.current, {version: _public(value) for version, value in private.versions.items()})
+
+
+def _public(private: bytes) -> bytes:
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
 
 
 def open_inbox_box(private: Key, box: bytes, context: bytes) -> bytes:
