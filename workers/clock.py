@@ -1,12 +1,11 @@
 """The clock: rings for everything that is due, signs the ledger's head, and ends what has had its time.
 
 It replaces RQ's own scheduler, whose memory is in Redis and whose jobs are pickled. Two clocks do no harm: every
-deed here is decided by the database.
+deed here is decided by the database. The publisher works beside it in a thread: a slow witness delays no signature.
 """
 
 import signal
 import threading
-from collections.abc import Callable
 
 from redis import RedisError
 from sqlalchemy import Connection, func, select
@@ -14,12 +13,13 @@ from sqlalchemy import Connection, func, select
 from ledger import outbox, retention
 from ledger.checkpoints import Signer
 from ledger.database import Database
-from ledger.errors import LedgerError
 from ledger.heartbeat import beat
 from ledger.inbox import NEW
 from ledger.tables import inbox
-from schemas.log_line import error_fields, log
+from schemas.log_line import log
 from workers.context import Context, now_ms
+from workers.guarded import guarded, quarantining
+from workers.publishing import Publisher
 from workers.queue import RECORD, RELAY, RELAY_URGENT, connect, ring
 
 TICK_S = 1.0
@@ -32,25 +32,22 @@ def run(context: Context) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     signer = Signer(context.keyring["checkpoint"], context.settings.keys_dir)
+    threading.Thread(target=Publisher(context).run, args=(stop,), daemon=True).start()
     log.info("worker_started", process="clock")
     housekept_at_ms = 0
     while not stop.wait(TICK_S):
-        _guarded("sweep", lambda: sweep(context))
-        _guarded("sign", lambda: signer.sign_if_grown(context.database, now_ms()))
+        guarded("sweep", lambda: sweep(context))
+        guarded("sign", lambda: sign(context, signer))
         if now_ms() - housekept_at_ms > HOUSEKEEPING_MS:
             housekept_at_ms = now_ms()
-            _guarded("heartbeat", lambda: beat(context.database, "clock", now_ms()))
-            _guarded("retention", lambda: retention.expire(context.database, context.policy, now_ms()))
+            guarded("heartbeat", lambda: beat(context.database, "clock", now_ms()))
+            guarded("retention", lambda: retention.expire(context.database, context.policy, now_ms()))
 
 
-def _guarded(action: str, deed: Callable[[], object]) -> None:
-    """One deed that fails must not stop the others; it is tried again at the next tick."""
-    try:
-        deed()
-    except LedgerError as error:
-        log.error("clock_failed", action=action, reason=error.reason)
-    except Exception as error:
-        log.error("clock_failed", action=action, **error_fields(error))
+def sign(context: Context, signer: Signer) -> None:
+    """Sign the head if it has grown; a ledger that is not the one that was signed goes into quarantine."""
+    with quarantining(context.database):
+        signer.sign_if_grown(context.database, now_ms())
 
 
 def sweep(context: Context) -> list[str]:
