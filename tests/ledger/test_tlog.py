@@ -1,7 +1,10 @@
-"""The Merkle log against published vectors and against the recursions of RFC 6962 read aloud."""
+"""The Merkle log against published vectors, the recursions of RFC 6962 read aloud and the algorithms of RFC 9162.
+
+Exhaustive up to 130 leaves: every tree, every proof, and every hash of every proof changed, lost, doubled and moved.
+"""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import tlog
-from ledger.tlog import EMPTY_ROOT, Frontier, TreeProofError, TreeStoreError, leaf_hash, node_hash
+from ledger.tlog import EMPTY_ROOT, Frontier, Range, TreeProofError, TreeStoreError, leaf_hash, node_hash
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 VECTORS = json.loads((FIXTURES / "vectors" / "rfc6962-and-notes.json").read_text("utf-8"))
@@ -82,23 +85,83 @@ def subproof(m: int, low: int, high: int, complete: bool) -> list[bytes]:
     return [*subproof(m - k, low + k, high, False), mth(low, low + k)]
 
 
+# https://www.rfc-editor.org/rfc/rfc9162.html#section-2.1.3.2 and 2.1.4.2: how to verify, by other means than ours.
+
+
+def rfc9162_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    if index >= size:
+        return False
+    fn, sn, r = index, size - 1, leaf
+    for p in proof:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            r = node_hash(p, r)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            r = node_hash(r, p)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and r == root
+
+
+def rfc9162_consistency(old_size: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
+    """For 0 < old_size; the RFC gives no algorithm for equal sizes, whose proof is empty."""
+    if old_size >= size:
+        return old_size == size and not proof and old_root == root
+    path = [old_root, *proof] if old_size & (old_size - 1) == 0 else [*proof]
+    if not proof:
+        return False
+    fn, sn = old_size - 1, size - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    fr = sr = path[0]
+    for c in path[1:]:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            fr, sr = node_hash(c, fr), node_hash(c, sr)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            sr = node_hash(sr, c)
+        fn, sn = fn >> 1, sn >> 1
+    return (fr, sr, sn) == (old_root, root, 0)
+
+
 def damaged(proof: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """The proof with each hash changed, cut short and left out in its turn, and with one hash too many."""
+    """The proof with each hash changed, cut, left out, doubled and moved in its turn, and with one too many."""
     for at, hash_ in enumerate(proof):
-        for changed in ([bytes([hash_[0] ^ 1]) + hash_[1:]], [hash_[:-1] + bytes([hash_[-1] ^ 128])], [hash_[:-1]], []):
-            yield [*proof[:at], *changed, *proof[at + 1 :]]
+        changed = [bytes([hash_[0] ^ 1]) + hash_[1:]], [hash_[:-1] + bytes([hash_[-1] ^ 128])], [hash_[:-1]], []
+        for instead in (*changed, [hash_, hash_]):
+            yield [*proof[:at], *instead, *proof[at + 1 :]]
+        if at:
+            yield [*proof[: at - 1], hash_, proof[at - 1], *proof[at + 1 :]]
     yield [*proof, mth(0, 1)]
     yield [mth(0, 1), *proof]
 
 
+def others(number: int, end: int) -> set[int]:
+    """Numbers from 0 on, below `end`, that a prover could have meant instead: all of the few, or those nearest by."""
+    near = {number - 1, number + 1, number * 2, number // 2, 0, end - 1, *(number ^ 1 << bit for bit in range(8))}
+    return {other for other in (range(end) if end <= 40 else near) if 0 <= other < end} - {number}
+
+
+def is_taken(check: Callable[..., None], *arguments: object) -> bool:
+    try:
+        check(*arguments)
+    except TreeProofError as error:
+        assert error.reason == "proof_failed"
+        return False
+    return True
+
+
 def refuse_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
-    with pytest.raises(TreeProofError, match="^proof_failed$"):
-        tlog.check_inclusion(leaf, index, size, proof, root)
+    assert not is_taken(tlog.check_inclusion, leaf, index, size, proof, root)
 
 
 def refuse_consistency(old_size: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> None:
-    with pytest.raises(TreeProofError, match="^proof_failed$"):
-        tlog.check_consistency(old_size, old_root, size, root, proof)
+    assert not is_taken(tlog.check_consistency, old_size, old_root, size, root, proof)
 
 
 def test_it_has_the_published_roots_and_nodes() -> None:
@@ -121,6 +184,64 @@ def test_it_gives_and_takes_the_published_consistency_proof(case: dict[str, Any]
     old_size, size, proof = case["size1"], case["size2"], [bytes.fromhex(hash_) for hash_ in case["proof"]]
     assert tlog.prove_consistency(old_size, size, EIGHT_STORE.read) == proof
     tlog.check_consistency(old_size, EIGHT_ROOTS[old_size], size, EIGHT_ROOTS[size], proof)
+
+
+# https://datatracker.ietf.org/doc/draft-ietf-plants-merkle-tree-certs/, appendix "Subtree Test Vectors": one hash over
+# every output up to 130 leaves. A subtree [start, end) of the log is there what the log of those leaves is to us.
+DRAFT_LEAVES = [bytes([n]) for n in range(SIZE_MAX)]
+DRAFT_SUBTREES = "94a95384a8c69acea9b50d035a58285b3a777cb7a724005faa5e1f1e1190007f"
+DRAFT_INCLUSION = "ac2a8f989e44d99e399db448050ff5f19757df53cfb716aa81015d3955d8163f"
+DRAFT_CONSISTENCY = "c586ebbb73a5621baf2140095d87dde934e3b6503a562a1a5215b8209edd083d"
+
+
+def draft_subtrees(size: int) -> Iterator[Range]:
+    """ "start is a multiple of BIT_CEIL(end - start)", in the order of the vectors."""
+    for end in range(1, size + 1):
+        for start in range(end):
+            if start % (1 << (end - start - 1).bit_length()) == 0:
+                yield start, end
+
+
+def line_of(name: str, hashes: Sequence[bytes]) -> bytes:
+    return f"{' '.join([name, *(hash_.hex() for hash_ in hashes)])}\n".encode()
+
+
+def test_every_root_and_inclusion_proof_is_the_one_of_the_draft_for_merkle_tree_certificates() -> None:
+    roots, proofs = sha256(), sha256()
+    for start, end in draft_subtrees(SIZE_MAX):
+        store, size = Store(DRAFT_LEAVES[start:end]), end - start
+        roots.update(line_of(f"[{start}, {end})", [tlog.tree_root(size, store.read)]))
+        for index in range(size):
+            proof = tlog.prove_inclusion(index, size, store.read)
+            proofs.update(line_of(f"{start + index} [{start}, {end})", proof))
+    assert (roots.hexdigest(), proofs.hexdigest()) == (DRAFT_SUBTREES, DRAFT_INCLUSION)
+
+
+def test_every_consistency_proof_is_the_one_of_the_draft_for_merkle_tree_certificates() -> None:
+    """Those of a subtree that begins in the middle, for which we have no use, are made by the draft's recursion."""
+    store, proofs = Store(DRAFT_LEAVES), sha256()
+    for size in range(SIZE_MAX + 1):
+        for start, end in draft_subtrees(size):
+            proof = draft_proof(start, end, 0, size, True) if start else tlog.prove_consistency(end, size, store.read)
+            proofs.update(line_of(f"[{start}, {end}) {size}", proof))
+    assert proofs.hexdigest() == DRAFT_CONSISTENCY
+
+
+@cache
+def draft_mth(low: int, high: int) -> bytes:
+    return Store(DRAFT_LEAVES[low:high]).frontiers[-1].root()
+
+
+def draft_proof(start: int, end: int, low: int, high: int, is_known: bool) -> list[bytes]:
+    """SUBTREE_SUBPROOF with D[low:high] for D[n], and start and end counted from the first leaf of all."""
+    if (start, end) == (low, high):
+        return [] if is_known else [draft_mth(low, high)]
+    middle = low + largest_power_of_two_below(high - low)
+    if end <= middle:
+        return [*draft_proof(start, end, low, middle, is_known), draft_mth(middle, high)]
+    if start >= middle:
+        return [*draft_proof(start, end, middle, high, is_known), draft_mth(low, middle)]
+    return [*draft_proof(middle, end, middle, high, False), draft_mth(low, middle)]
 
 
 def test_it_numbers_stored_hashes_as_published() -> None:
@@ -153,24 +274,78 @@ def test_a_tree_of_any_shape_is_the_tree_of_the_rfc(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", range(1, SIZE_MAX + 1))
-def test_it_refuses_every_damaged_proof(size: int) -> None:
-    root, other = mth(0, size), leaf_hash(b"another leaf")
+def test_it_refuses_every_damaged_inclusion_proof(size: int) -> None:
+    root, stranger = mth(0, size), leaf_hash(b"another leaf")
     for index in range(size):
         leaf, proof = mth(index, index + 1), path(index, 0, size)
         for wrong in damaged(proof):
             refuse_inclusion(leaf, index, size, wrong, root)
-        refuse_inclusion(other, index, size, proof, root)
-        refuse_inclusion(leaf, index, size, proof, other)
-        if size > 1:
-            refuse_inclusion(leaf, index ^ 1, size, proof, root)
+        refuse_inclusion(stranger, index, size, proof, root)
+        refuse_inclusion(leaf, index, size, proof, stranger)
+        for other in others(index, size):
+            refuse_inclusion(leaf, other, size, proof, root)
+            refuse_inclusion(mth(other, other + 1), index, size, proof, root)
+            refuse_inclusion(leaf, index, size, path(other, 0, size), root)
+        for other in others(size, SIZE_MAX + 1):
+            refuse_inclusion(leaf, index, other, proof, mth(0, other))
+
+
+@pytest.mark.parametrize("size", range(1, SIZE_MAX + 1))
+def test_it_refuses_every_damaged_consistency_proof(size: int) -> None:
+    root, stranger = mth(0, size), leaf_hash(b"another leaf")
     for old_size in range(1, size + 1):
         old_root, proof = mth(0, old_size), subproof(old_size, 0, size, True)
         for wrong in damaged(proof):
             refuse_consistency(old_size, old_root, size, root, wrong)
-        refuse_consistency(old_size, other, size, root, proof)
-        refuse_consistency(old_size, old_root, size, other, proof)
+        refuse_consistency(old_size, stranger, size, root, proof)
+        refuse_consistency(old_size, old_root, size, stranger, proof)
+        for other in others(old_size, size + 1) - {0}:
+            refuse_consistency(other, mth(0, other), size, root, proof)
+            refuse_consistency(old_size, mth(0, other), size, root, proof)
+            refuse_consistency(old_size, old_root, size, root, subproof(other, 0, size, True))
         if proof:
-            refuse_consistency(old_size - 1, mth(0, old_size - 1), size, root, proof)
+            refuse_consistency(0, EMPTY_ROOT, size, root, proof)
+        for other in others(size, SIZE_MAX + 1):
+            refuse_consistency(old_size, old_root, other, mth(0, other), proof)
+        if old_size < size:
+            refuse_consistency(size, root, old_size, old_root, proof)
+            refuse_consistency(old_size, root, size, old_root, proof)
+
+
+@pytest.mark.parametrize("size", range(1, 33))
+def test_it_takes_just_what_rfc_9162_takes_under_a_size_that_nobody_signed(size: int) -> None:
+    """A proof shows the way from leaf to root, and two sizes may share it: it is the checkpoint that binds a size."""
+    for claimed in range(1, 65):
+        for index in range(size):
+            claim = (mth(index, index + 1), index, claimed, path(index, 0, size), mth(0, size))
+            assert is_taken(tlog.check_inclusion, *claim) is rfc9162_inclusion(*claim)
+        for old_size in range(1, size + 1):
+            growth = (old_size, mth(0, old_size), claimed, mth(0, size), subproof(old_size, 0, size, True))
+            assert is_taken(tlog.check_consistency, *growth) is rfc9162_consistency(*growth)
+    assert is_taken(tlog.check_inclusion, mth(0, 1), 0, 4, path(0, 0, 3), mth(0, 3))
+
+
+HASHES = st.sampled_from([mth(low, low + width) for low in range(16) for width in (1, 2, 3, 4, 8)])
+NUMBERS = st.integers(0, SIZE_MAX + 2)
+
+
+@given(st.data())
+def test_it_takes_just_what_rfc_9162_takes(data: st.DataObject) -> None:
+    """Of proofs that were put together out of true hashes, and some of them in the right order."""
+    size = data.draw(st.integers(1, SIZE_MAX))
+    number = data.draw(st.integers(1, size))
+    true_proof = data.draw(st.sampled_from([path(number - 1, 0, size), subproof(number, 0, size, True)]))
+    proof = data.draw(st.just(true_proof) | st.lists(HASHES | st.sampled_from([*true_proof, EMPTY_ROOT]), max_size=9))
+    size = data.draw(st.just(size) | NUMBERS)
+    root = data.draw(st.just(mth(0, min(size, SIZE_MAX))) | HASHES)
+    index = data.draw(st.just(number - 1) | NUMBERS)
+    leaf = data.draw(st.just(mth(number - 1, number)) | HASHES)
+    claim = (leaf, index, size, proof, root)
+    assert is_taken(tlog.check_inclusion, *claim) is rfc9162_inclusion(*claim)
+    old_size = data.draw(st.just(number) | NUMBERS.filter(bool))
+    old_root = data.draw(st.just(mth(0, number)) | HASHES)
+    growth = (old_size, old_root, size, root, proof)
+    assert is_taken(tlog.check_consistency, *growth) is rfc9162_consistency(*growth)
 
 
 def test_a_node_does_not_pass_as_a_leaf() -> None:
