@@ -1,105 +1,125 @@
-"""Receipts: what a person holds in the hand. Leaf, inclusion proof and signed checkpoint, signed; verifies offline."""
+"""Receipts: what a person holds in the hand. Readable records, and the proof that the ledger says the same; signed."""
 
-import base64
 import json
-from collections.abc import Mapping, Sequence
+import unicodedata
+import uuid
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, or_, select
 
-from ledger import tlog
-from ledger.canonical import canonical_json
-from ledger.checkpoints import newest_checkpoint, note_signer
-from ledger.errors import LedgerError
+from ledger import tlog, vault
+from ledger.checkpoints import newest_checkpoint, note_signers
+from ledger.errors import NotFoundError
 from ledger.keyring import Key
 from ledger.log import StoredEntry, entry_by_id, node_reader
-from ledger.note import NoteVerifier, open_note, parse_checkpoint, sign_note
+from ledger.note import Checkpoint, parse_checkpoint, sign_note, unverified_text
+from ledger.receipt_document import Cover, format_document
+from ledger.receipt_verification import base64_of, check_contents, open_signed, signed_text
+from ledger.sealing import commitment
 from ledger.tables import ledger_entry
-from schemas.entry import format_time
+from ledger.tables import vault as boxes
+from schemas.entry import Kind, format_time
 from schemas.policy import Policy
 
-SIGNED_TEXT = "samtykke-receipt/v1"
-
-
-class ReceiptError(LedgerError):
-    """The receipt does not verify."""
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _entries_of(connection: Connection, cause: bytes, subject: bytes) -> list[StoredEntry]:
-    """Every entry that the delivery behind `cause` wrote about this person."""
-    delivery = select(ledger_entry.c.inbox_id).where(ledger_entry.c.id == cause).scalar_subquery()
-    condition = (ledger_entry.c.inbox_id == delivery) & (ledger_entry.c.subject == subject)
-    rows = connection.execute(select(ledger_entry.c.id).where(condition).order_by(ledger_entry.c.position))
-    return [entry_by_id(connection, entry_id) for entry_id in rows.scalars()]
+LANGUAGE = "nb"  # of somebody whose language was erased with everything else
+# What a receipt may be about. The rest of a delivery, such as what was dropped at the door, is nobody's proof.
+PROVEN_KINDS = (Kind.GIVEN, Kind.REFUSED, Kind.WITHDRAWN, Kind.REVOKED, Kind.EXPIRED, Kind.ERASED)
+# What was sealed with a withdrawal may name somebody else's address: a spelling that only perhaps is this person's.
+DISCLOSED_KINDS = (Kind.REQUESTED, Kind.GIVEN)
 
 
 def build_receipt(
-    connection: Connection, policy: Policy, key: Key, cause: bytes, subject: bytes, now_ms: int
+    connection: Connection,
+    policy: Policy,
+    key: Key,
+    cause: bytes,
+    subject: bytes,
+    now_ms: int,
+    *,
+    person: vault.Subject | None = None,
+    withdraw_url: str | None = None,
 ) -> bytes | None:
-    """The signed receipt of one delivery, or None as long as no checkpoint covers its entries."""
+    """The signed receipt of the delivery behind the entry `cause`; None as long as no checkpoint covers it.
+
+    `person`: with boxes that may be opened, so that the holder can open the commitments when the boxes are gone; None
+    for somebody who has been erased. Raises NotFoundError if the entry is not about `subject`.
+    """
     entries = _entries_of(connection, cause, subject)
-    signed = newest_checkpoint(connection, at_least=max(entry.position for entry in entries) + 1)
+    signed = newest_checkpoint(connection, at_least=entries[-1].position + 1)
     if signed is None:
         return None
-    tree_size, note = signed
+    checkpoint = parse_checkpoint(unverified_text(signed[1]))
+    disclosed = {} if person is None else _disclosures(connection, person, entries)
+    cover = Cover(
+        receipt_id=str(uuid.uuid4()),
+        created_at=format_time(now_ms),
+        origin=checkpoint.origin,
+        language=person.language if person else LANGUAGE,
+        withdraw_url=withdraw_url,
+    )
+    document = format_document(policy, cover, [json.loads(entry.leaf) for entry in entries])
     read = node_reader(connection)
-    proven = [
-        {
-            "leaf": entry.leaf.decode(),
-            "position": entry.position,
-            "proof": [_base64(node) for node in tlog.prove_inclusion(entry.position, tree_size, read)],
-        }
-        for entry in entries
-    ]
-    document = {
-        "authority": {"name": policy.authority.name, "url": policy.authority.url},
-        "checkpoint": note,
-        "contact": policy.controller.contact_url,
-        "controller": policy.controller.name,
-        "created_at": format_time(now_ms),
-        "entries": proven,
-        "policy": policy.version,
-        "type": SIGNED_TEXT,
+    document["ledger"] = {
+        "checkpoint": signed[1],
+        "entries": [
+            {
+                "leaf": entry.leaf.decode(),
+                "position": entry.position,
+                "proof": [base64_of(node) for node in tlog.prove_inclusion(entry.position, checkpoint.size, read)],
+                **({"disclosure": disclosed[entry.id]} if entry.id in disclosed else {}),
+            }
+            for entry in entries
+        ],
     }
-    return _sign(document, key)
+    return _sign(document, checkpoint, key)
 
 
-def _signed_text(document: Mapping[str, Any]) -> str:
-    digest = tlog.leaf_hash(canonical_json(document))
-    return f"{SIGNED_TEXT}\n{_base64(digest)}\n"
+def _sign(document: dict[str, Any], checkpoint: Checkpoint, key: Key) -> bytes:
+    signers = note_signers(key)
+    signature = sign_note(signed_text(document), signers)
+    receipt = json.dumps({**document, "signature": signature}, indent=1, ensure_ascii=False).encode()
+    # Opened once again before it leaves: no wrong receipt of ours is for somebody else to find.
+    check_contents(open_signed(receipt, [signer.verifier() for signer in signers]), checkpoint)
+    return receipt
 
 
-def _sign(document: Mapping[str, Any], key: Key) -> bytes:
-    signature = sign_note(_signed_text(document), [note_signer(key)])
-    return json.dumps({**document, "signature": signature}, indent=1, ensure_ascii=False).encode()
+def _entries_of(connection: Connection, cause: bytes, subject: bytes) -> list[StoredEntry]:
+    """What the delivery behind `cause` wrote about this person, and what that confirms; in the order of the ledger."""
+    delivery = select(ledger_entry.c.inbox_id).where(ledger_entry.c.id == cause).scalar_subquery()
+    same_delivery = and_(ledger_entry.c.inbox_id == delivery, ledger_entry.c.kind.in_(PROVEN_KINDS))
+    condition = and_(ledger_entry.c.subject == subject, or_(ledger_entry.c.id == cause, same_delivery))
+    found = {
+        entry_id: entry_by_id(connection, entry_id)
+        for entry_id in connection.execute(select(ledger_entry.c.id).where(condition)).scalars()
+    }
+    if not found:
+        raise NotFoundError("entry_not_found")
+    for entry in list(found.values()):
+        leaf = json.loads(entry.leaf)
+        if leaf["kind"] == Kind.GIVEN and "ref" in leaf:
+            asked = entry_by_id(connection, bytes.fromhex(leaf["ref"]))
+            found[asked.id] = asked
+    return sorted(found.values(), key=lambda entry: entry.position)
 
 
-def verify_receipt(receipt: bytes, receipt_vkey: str, ledger_vkey: str) -> Sequence[Mapping[str, Any]]:
-    """The leaves that a receipt proves. Raises ReceiptError; needs nothing but the two public keys.
+def _disclosures(
+    connection: Connection, person: vault.Subject, entries: Sequence[StoredEntry]
+) -> dict[bytes, dict[str, str]]:
+    """Salt and payload by entry id, where there still is a box, and it is the one that was committed to."""
+    wanted = {entry.position: entry for entry in entries if entry.kind in DISCLOSED_KINDS}
+    condition = and_(boxes.c.subject == person.handle, boxes.c.position.in_(wanted))
+    disclosed = {}
+    for row in connection.execute(select(boxes.c.position, boxes.c.box).where(condition)):
+        entry = wanted[row.position]
+        salt, payload = vault.open_payload(person, entry.id, row.box)
+        if json.loads(entry.leaf).get("commitment") == commitment(salt, payload).hex():
+            disclosed[entry.id] = {"salt": base64_of(salt), **_format_payload(payload.decode())}
+    return disclosed
 
-    (1) the receipt's own signature; (2) the checkpoint's signature; (3) every leaf is in the tree of that checkpoint.
-    """
-    try:
-        document = json.loads(receipt)
-        signature = document.pop("signature")
-        # (1)
-        if open_note(signature, [NoteVerifier.from_vkey(receipt_vkey)]).text != _signed_text(document):
-            raise ReceiptError("receipt_changed")
-        # (2)
-        checkpoint = parse_checkpoint(open_note(document["checkpoint"], [NoteVerifier.from_vkey(ledger_vkey)]).text)
-        # (3)
-        for entry in document["entries"]:
-            proof = [base64.b64decode(node, validate=True) for node in entry["proof"]]
-            leaf = tlog.leaf_hash(entry["leaf"].encode())
-            tlog.check_inclusion(leaf, entry["position"], checkpoint.size, proof, checkpoint.root)
-        return [json.loads(entry["leaf"]) for entry in document["entries"]]
-    except ReceiptError:
-        raise
-    except LedgerError as error:
-        raise ReceiptError(error.reason) from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ReceiptError("receipt_malformed") from None
+
+def _format_payload(text: str) -> dict[str, str]:
+    """As text, which people can read; but a name may be typed in a normal form that canonical JSON does not take."""
+    if unicodedata.is_normalized("NFC", text):
+        return {"payload": text}
+    return {"payload_base64": base64_of(text.encode())}

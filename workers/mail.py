@@ -1,6 +1,5 @@
 """Mails to the person: written into a spool folder, one .eml file each, named by the relay: twice is once."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -19,7 +18,11 @@ from ledger.log import entry_by_id
 from ledger.outbox import Relay
 from ledger.receipts import build_receipt
 from ledger.recorder import CONFIRMATION
+from ledger.restriction import open_restricted
+from ledger.sealing import unseal_versioned
 from schemas.entry import Kind
+from schemas.message import LANGUAGES
+from schemas.policy import Text
 from schemas.token import format_token
 from workers.context import Context, now_ms
 from workers.ending import Ending, Superseded
@@ -36,6 +39,8 @@ TEXTS = Environment(
 
 def send(context: Context, claimed: Relay) -> Ending:
     """Write one mail. Raises Superseded when nobody waits for it, RelayError when it must wait itself."""
+    if claimed.box is not None:
+        return _confirm_erasure(context, claimed, claimed.box)
     given, confirm_url, receipt = False, None, None
     with context.database.write() as connection:  # the withdrawal link is made at first need
         person, email = _recipient(context, connection, claimed)
@@ -44,29 +49,62 @@ def send(context: Context, claimed: Relay) -> Ending:
             _wait_for_withdrawal(connection, claimed)
             confirm_url = _url(context, "c", _open_confirmation(connection, claimed).id)
         else:
-            receipt = _receipt(context, connection, claimed)
+            receipt = _receipt(context, connection, claimed, person, withdraw_url)
             given = entry_by_id(connection, claimed.cause).kind == Kind.GIVEN
-    values = {
-        "authority": context.policy.authority,
+    values = _common(context) | {
         "confirm_url": confirm_url,
-        "contact": context.policy.controller.contact_url,
-        "controller": context.policy.controller.name,
         "email": email,
         "expires_days": context.policy.retention.unconfirmed_request_days,
         "given": given,
-        "purposes": [context.policy.purposes[key] for key in claimed.purposes],
+        "purposes": [_name(context, key) for key in claimed.purposes],
         "withdraw_url": withdraw_url,
     }
     text = TEXTS.get_template(f"{claimed.action}.{person.language}.txt").render(values)
-    spool(context.settings.mail_spool_dir, claimed.id.hex(), _message(context, claimed, text, values, receipt))
+    mail = compose(context.settings.mail_from, email, claimed.id.hex(), text)
+    # RFC 8058: a mail program can withdraw with one click.
+    mail["List-Unsubscribe"] = f"<{withdraw_url}>"
+    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return _spool_with(context, claimed, mail, receipt)
+
+
+def _confirm_erasure(context: Context, claimed: Relay, box: bytes) -> Ending:
+    """The receipt of somebody of whom only the address is left, for this one mail. There is nothing to withdraw."""
+    *_, email = unseal_versioned(context.keyring["kek"], box, claimed.id).decode().splitlines()
+    with context.database.read() as connection:
+        receipt = _receipt(context, connection, claimed)
+    policy = context.policy
+    values = _common(context) | {"fields": policy.personal_data.values(), "processors": policy.processors.values()}
+    # The language was erased too, so the mail speaks both.
+    texts = [TEXTS.get_template(f"erasure.{language}.txt").render(values) for language in LANGUAGES]
+    mail = compose(context.settings.mail_from, email, claimed.id.hex(), "\n--\n\n".join(texts))
+    return _spool_with(context, claimed, mail, receipt)
+
+
+def _common(context: Context) -> dict[str, Any]:
+    controller = context.policy.controller
+    return {"authority": context.policy.authority, "contact": controller.contact_url, "controller": controller.name}
+
+
+def _name(context: Context, purpose: str) -> Text:
+    """A purpose may have left the policy since it was consented to: then its key is its name."""
+    known = context.policy.purposes.get(purpose)
+    return known.name if known else Text(nb=purpose, en=purpose)
+
+
+def _spool_with(context: Context, claimed: Relay, mail: EmailMessage, receipt: bytes | None) -> Ending:
+    if receipt is not None:
+        mail.add_attachment(receipt, maintype="application", subtype="json", filename="receipt.json")
+    spool(context.settings.mail_spool_dir, claimed.id.hex(), mail)
     return Ending("sent")
 
 
 def _recipient(context: Context, connection: Connection, claimed: Relay) -> tuple[vault.Subject, str]:
+    """The person, with boxes that may be opened, and the address."""
     try:
         person = vault.load_subject(connection, context.keyring["kek"], claimed.subject)
     except NotFoundError:
         raise Superseded("subject_gone") from None
+    person = open_restricted(connection, person, f"mail_{claimed.action}", now_ms())
     emails = vault.emails(connection, person)
     if not emails:
         raise Superseded("no_address")
@@ -89,9 +127,23 @@ def _open_confirmation(connection: Connection, claimed: Relay) -> links.Link:
     raise Superseded("not_asked_any_more")
 
 
-def _receipt(context: Context, connection: Connection, claimed: Relay) -> bytes:
-    key = context.keyring["receipt"]
-    receipt = build_receipt(connection, context.policy, key, claimed.cause, claimed.subject, now_ms())
+def _receipt(
+    context: Context,
+    connection: Connection,
+    claimed: Relay,
+    person: vault.Subject | None = None,
+    withdraw_url: str | None = None,
+) -> bytes:
+    receipt = build_receipt(
+        connection,
+        context.policy,
+        context.keyring["receipt"],
+        claimed.cause,
+        claimed.subject,
+        now_ms(),
+        person=person,
+        withdraw_url=withdraw_url,
+    )
     if receipt is None:
         raise RelayError("checkpoint_awaited", retry_after_s=1.0)
     return receipt
@@ -101,18 +153,6 @@ def _url(context: Context, route: str, link_id: bytes) -> str:
     key = context.keyring["token_mac"]
     token = format_token(key_id=key.current, link_id=link_id, mac_key=key.value)
     return f"{context.settings.public_url}/{route}/{token}"
-
-
-def _message(
-    context: Context, claimed: Relay, text: str, values: Mapping[str, Any], receipt: bytes | None
-) -> EmailMessage:
-    """The headers let a mail program withdraw with one click (RFC 8058)."""
-    mail = compose(context.settings.mail_from, values["email"], claimed.id.hex(), text)
-    mail["List-Unsubscribe"] = f"<{values['withdraw_url']}>"
-    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    if receipt is not None:
-        mail.add_attachment(receipt, maintype="application", subtype="json", filename="receipt.json")
-    return mail
 
 
 def compose(sender: str, recipient: str, name: str, text: str) -> EmailMessage:
