@@ -1,10 +1,13 @@
-"""`flask consents check`: may I send this person this?"""
+"""`flask consents`: may I send this person this? And stopping it for them."""
 
 import click
 
 from console.addresses import email_option, read_address
 from console.operator import Exit, Operator, Speaker, at, command, stop
+from console.rights import find, write
+from ledger import withdrawal
 from ledger.check import check_address
+from workers.queue import RELAY_URGENT
 
 
 @click.group()
@@ -35,3 +38,21 @@ def check(operator: Operator, speak: Speaker, email: str, purpose: str) -> None:
     )
     if not answer.allowed:
         raise SystemExit(int(Exit.NO))
+
+
+@consents.command("revoke")
+@email_option
+@click.option("--purpose", multiple=True, help="Which; every purpose if none is named.")
+@click.option("--reason", type=click.Choice(["bounce", "complaint", "operator"]), required=True)
+@command
+def revoke(operator: Operator, speak: Speaker, email: str, purpose: tuple[str, ...], reason: str) -> None:
+    """Stop sending to somebody who has not withdrawn: a mailbox that is gone, a complaint, your own decision."""
+    handle, policy = find(operator, email), operator.context.policy
+    if set(purpose) - set(policy.purposes):
+        stop(Exit.USAGE, f"purpose_unknown: one of {', '.join(policy.purposes)}")
+    purposes = purpose or tuple(policy.purposes)
+    positions = write(
+        operator, lambda connection, recorder: withdrawal.revoke(connection, recorder, handle, purposes, reason)
+    )
+    operator.ring(RELAY_URGENT)
+    speak.document({"result": "revoked", "purposes": list(purposes), "positions": positions})

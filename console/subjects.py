@@ -1,20 +1,22 @@
-"""`flask subjects show`: one person's states, entries and relays. Addresses are redacted unless revealed."""
+"""`flask subjects`: one person's states, entries and relays. Addresses are redacted unless revealed."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import click
 from sqlalchemy import Connection, select
 
-from console.addresses import email_option, read_address
+from console.addresses import email_option
 from console.operator import Operator, Speaker, at, command
-from ledger import vault
-from ledger.errors import NotFoundError
-from ledger.identity import address_tags
+from console.rights import erase, find, rectify, restrict, unrestrict
+from ledger import restriction, vault
+from ledger.log import NewEntry, append_many, new_id
 from ledger.state import read_states
 from ledger.tables import ledger_entry, relay
 from schemas.address import parse_address, redact
-from schemas.entry import Kind
+from schemas.entry import Entry, Kind
+from workers.context import now_ms
 
 
 @click.group()
@@ -28,26 +30,30 @@ def subjects() -> None:
 @command
 def show(operator: Operator, speak: Speaker, email: str, reveal: bool) -> None:
     """What is recorded about one person."""
-    context = operator.context
-    tags = address_tags(context.keyring["index_pepper"], read_address(email))
-    with context.database.read() as connection:
-        handle = vault.find_by_narrow(connection, tags)
-        if handle is None:
-            raise NotFoundError("subject_not_found")
+    context, handle = operator.context, find(operator, email)
+    with context.database.write() as connection:
         person = vault.load_subject(connection, context.keyring["kek"], handle)
         document: dict[str, Any] = {
             "subject": handle.hex(),
-            "addresses": [redact(parse_address(one)) for one in vault.emails(connection, person)],
+            "restricted": restriction.reason_of(connection, handle),
+            "addresses": [],
             "purposes": _purposes(connection, handle),
             "entries": _entries(connection, handle),
             "relays": _relays(connection, handle),
         }
-        if reveal:
-            document["addresses"] = list(vault.emails(connection, person))
+        if reveal:  # said in the ledger before anything is opened
+            entry = Entry(new_id(), Kind.REVEALED, now_ms(), handle, source="operator", method="operator")
+            append_many(connection, [NewEntry(entry)])
+            person = replace(person, restricted=False)
             document["payloads"] = vault.open_payloads(connection, person)
-    if reveal:
-        operator.record_deed(Kind.REVEALED, subject=handle)
+        if not person.restricted:
+            shown = str if reveal else _redacted
+            document["addresses"] = [shown(one) for one in vault.emails(connection, person)]
     speak.document(document)
+
+
+def _redacted(email: str) -> str:
+    return redact(parse_address(email))
 
 
 def _purposes(connection: Connection, handle: bytes) -> list[dict[str, Any]]:
@@ -78,3 +84,7 @@ def _relays(connection: Connection, handle: bytes) -> list[dict[str, Any]]:
         {"processor": row.processor, "action": row.action, "status": row.status, "outcome": row.outcome}
         for row in connection.execute(query)
     ]
+
+
+for _command in (erase, rectify, restrict, unrestrict):
+    subjects.add_command(_command)

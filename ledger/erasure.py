@@ -36,9 +36,7 @@ class Erased:
     parked_wiped: int
 
 
-def erase(
-    connection: Connection, recorder: Recorder, handle: bytes, *, reason: str, source: str = "operator"
-) -> Erased:
+def erase(connection: Connection, recorder: Recorder, handle: bytes, reason: str, source: str = "operator") -> Erased:
     """Raises NotFoundError. `reason`: the ground, as a word. The caller holds the head's lock."""
     person = vault.load_subject(connection, recorder.keyring["kek"], handle)
     emails = [parse_address(one) for one in vault.emails(connection, vault.for_erasure(person))]
