@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from ledger import tlog
-from ledger.errors import NotFoundError
+from ledger.errors import LedgerError, NotFoundError
 from ledger.tables import ledger_entry, ledger_head, ledger_node, vault
-from schemas.entry import Entry, format_leaf
+from schemas.entry import Entry, format_leaf, parse_leaf
 
 # SQLite binds at most 32766 values in one statement (https://sqlite.org/limits.html#max_variable_number).
 READ_BATCH = 10_000
@@ -70,17 +70,7 @@ def append_many(connection: Connection, entries: Sequence[NewEntry]) -> list[int
     """Append in order; returns the positions. The caller's transaction decides whether it happened."""
     if not entries:
         return []
-    leaves = [format_leaf(new.entry) for new in entries]
-    head = connection.execute(_LOCK_HEAD).one()
-    frontier = tlog.Frontier.from_bytes(head.size, head.frontier)
-    nodes: list[dict[str, object]] = []
-    for leaf in leaves:
-        frontier, completed = frontier.append(tlog.leaf_hash(leaf))
-        nodes += [{"position": index, "hash": value} for index, value in completed]
-    positions = list(range(head.size, frontier.size))
-    rows = [_row(position, new, leaf) for position, new, leaf in zip(positions, entries, leaves, strict=True)]
-    connection.execute(_INSERT_ENTRIES, rows)
-    connection.execute(_INSERT_NODES, nodes)
+    positions = _grow(connection, [format_leaf(new.entry) for new in entries], [_row(new) for new in entries])
     boxes = [
         {"position": position, "subject": new.entry.subject, "box": new.box}
         for position, new in zip(positions, entries, strict=True)
@@ -88,21 +78,44 @@ def append_many(connection: Connection, entries: Sequence[NewEntry]) -> list[int
     ]
     if boxes:
         connection.execute(_INSERT_BOXES, boxes)
-    moved = connection.execute(
-        _MOVE_HEAD, {"old_size": head.size, "new_size": frontier.size, "new_frontier": frontier.to_bytes()}
-    )
-    assert moved.rowcount == 1, "the head moved under its lock"
     return positions
 
 
-def _row(position: int, new: NewEntry, leaf: bytes) -> dict[str, object]:
+def append_leaves(connection: Connection, leaves: Sequence[bytes]) -> list[int]:
+    """Append leaves of this ledger that were written before, as a mirror has them: no boxes and no deliveries.
+
+    Raises ValueError for what is no leaf.
+    """
+    return _grow(connection, leaves, [_row(NewEntry(parse_leaf(leaf))) for leaf in leaves]) if leaves else []
+
+
+def _grow(connection: Connection, leaves: Sequence[bytes], rows: Sequence[dict[str, object]]) -> list[int]:
+    """`rows`: the columns of each leaf that are copies."""
+    head = connection.execute(_LOCK_HEAD).one()
+    frontier = tlog.Frontier.from_bytes(head.size, head.frontier)
+    nodes: list[dict[str, object]] = []
+    for leaf in leaves:
+        frontier, completed = frontier.append(tlog.leaf_hash(leaf))
+        nodes += [{"position": index, "hash": value} for index, value in completed]
+    positions = list(range(head.size, frontier.size))
+    for position, leaf, row in zip(positions, leaves, rows, strict=True):
+        row |= {"position": position, "leaf": leaf}
+    connection.execute(_INSERT_ENTRIES, rows)
+    connection.execute(_INSERT_NODES, nodes)
+    moved = connection.execute(
+        _MOVE_HEAD, {"old_size": head.size, "new_size": frontier.size, "new_frontier": frontier.to_bytes()}
+    )
+    if moved.rowcount != 1:  # our own mistake, but one that would fork the log: also said under python -O
+        raise LedgerError("ledger_head_moved")
+    return positions
+
+
+def _row(new: NewEntry) -> dict[str, object]:
     return {
-        "position": position,
         "id": bytes.fromhex(new.entry.id),
         "kind": new.entry.kind.value,
         "subject": new.entry.subject,
         "recorded_at_ms": new.entry.recorded_at_ms,
-        "leaf": leaf,
         "inbox_id": new.inbox_id,
         "ordinal": new.ordinal,
     }

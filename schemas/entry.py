@@ -206,8 +206,15 @@ _WRITE: Mapping[str, Callable[[Any], str]] = {
     **dict.fromkeys(("subject", "commitment"), _quoted(bytes.hex)),
     **dict.fromkeys(_NUMBERS, str),
 }
+_FIELD = {name: f"{name}_ms" if pattern == _TIME else name for name, pattern in MEMBERS.items()}
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "kind": Kind,
+    **{name: parse_time for name, pattern in MEMBERS.items() if pattern == _TIME},
+    **dict.fromkeys(("subject", "commitment"), bytes.fromhex),
+    **dict.fromkeys(_NUMBERS, int),
+}
 _WRITERS = [(f'"{name}":', _WRITE[name]) for name in MEMBERS]
-_VALUES = attrgetter(*(f"{name}_ms" if pattern == _TIME else name for name, pattern in MEMBERS.items()))
+_VALUES = attrgetter(*_FIELD.values())
 
 
 def format_leaf(entry: Entry) -> bytes:
@@ -218,6 +225,19 @@ def format_leaf(entry: Entry) -> bytes:
     leaf = f'{{{",".join(written)},"v":{VERSION}}}'.encode()
     assert LEAF_GRAMMAR.fullmatch(leaf), f"a leaf outside the vocabulary: {_wrong_members(written)}"
     return leaf
+
+
+def parse_leaf(leaf: bytes) -> Entry:
+    """The inverse of format_leaf. ValueError for anything else, without saying what it was."""
+    found = LEAF_GRAMMAR.fullmatch(leaf)
+    if found is None:
+        raise ValueError("not a leaf")
+    values = {name: value.decode() for name, value in found.groupdict().items() if value is not None}
+    state = values.pop("state", None)
+    entry = Entry(**{_FIELD[name]: _READ.get(name, str)(value) for name, value in values.items()})
+    if entry.state != state:
+        raise ValueError("not a leaf")
+    return entry
 
 
 def _wrong_members(written: list[str]) -> list[str]:

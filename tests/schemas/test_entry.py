@@ -22,6 +22,7 @@ from schemas.entry import (
     format_leaf,
     format_time,
     leaf_document,
+    parse_leaf,
     parse_time,
 )
 
@@ -112,6 +113,7 @@ def test_every_leaf_is_canonical_json_and_both_readers_take_it(entry: Entry) -> 
     """What we write as text is what RFC 8785 makes of the document, byte for byte."""
     leaf, document = format_leaf(entry), leaf_document(entry)
     assert leaf == canonical_json(document)
+    assert parse_leaf(leaf) == entry
     check_leaf(document)
     read = LEAF_GRAMMAR.fullmatch(leaf)
     assert read is not None
