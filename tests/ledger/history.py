@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, insert, select
@@ -56,8 +57,9 @@ class _World:
     rng: random.Random
     at_ms: int = BEGIN_MS
     inbox_id: int = 0
+    ordinal: int = 0
     people: list[bytes] = field(default_factory=list)
-    ids: list[str] = field(default_factory=lambda: [f"{0:032x}"])
+    last_id: str = f"{0:032x}"
 
     def word(self, *words: str) -> str:
         return self.rng.choice(words)
@@ -73,12 +75,29 @@ class _World:
         newest = len(self.people) - 1
         return self.people[max(0, newest - int(self.rng.expovariate(0.1)))]
 
+    def forget(self, handle: bytes) -> None:
+        """Never chosen again."""
+        index = len(self.people) - 1
+        while self.people[index] != handle:
+            index -= 1
+        del self.people[index]
+
+    def number_delivery(self) -> tuple[int, int]:
+        """Inbox id and ordinal: now and then one delivery has several entries."""
+        if self.inbox_id and self.rng.random() < 0.2:
+            self.ordinal += 1
+        else:
+            self.inbox_id, self.ordinal = self.inbox_id + 1, 0
+        return self.inbox_id, self.ordinal
+
 
 def generate(seed: int, count: int) -> Iterator[Event]:
     """The same `count` events for the same seed; a longer history begins with the shorter one."""
     world = _World(random.Random(seed))
-    weights = [OFTEN.get(kind, 2) for kind in Kind]
-    for kind in world.rng.choices(list(Kind), weights, k=count):
+    kinds = list(Kind)
+    weights = list(accumulate(OFTEN.get(kind, 2) for kind in kinds))
+    for _ in range(count):
+        (kind,) = world.rng.choices(kinds, cum_weights=weights)
         world.at_ms += world.rng.choice((0, 0, 1, 40, 5_000))
         yield _event(world, kind)
 
@@ -86,18 +105,15 @@ def generate(seed: int, count: int) -> Iterator[Event]:
 def _event(world: _World, kind: Kind) -> Event:
     entry_id = world.hex(16)
     fields, box = _FIELDS_OF[kind.partition(".")[0]](world, kind)
-    delivered = kind in STATES or kind in (Kind.PURCHASE, Kind.DROPPED)
-    ordinal = 0
-    if delivered:
-        # Several entries of one delivery: the second has the first one's number and the next ordinal.
-        world.inbox_id += 1
+    is_delivered = kind in STATES or kind in (Kind.PURCHASE, Kind.DROPPED)
+    inbox_id, ordinal = world.number_delivery() if is_delivered else (None, 0)
     entry = Entry(entry_id, kind, world.at_ms, **fields)
-    world.ids.append(entry_id)
-    if kind in ENDING_KINDS and entry.subject in world.people:
-        world.people.remove(entry.subject)
+    world.last_id = entry_id
+    if kind in ENDING_KINDS:
+        assert entry.subject is not None
+        world.forget(entry.subject)
     effective_at_ms = entry.occurred_at_ms if entry.occurred_at_ms is not None else world.at_ms
-    new = NewEntry(entry, box, world.inbox_id if delivered else None, ordinal)
-    return Event(new, STATES.get(kind), effective_at_ms)
+    return Event(NewEntry(entry, box, inbox_id, ordinal), STATES.get(kind), effective_at_ms)
 
 
 _Fields = tuple[dict[str, Any], bytes | None]
@@ -123,7 +139,7 @@ def _consent(world: _World, kind: Kind) -> _Fields:
     if kind is Kind.REQUESTED:
         fields |= {"notice": "privacy-2026-11", "notice_sha256": world.hex(32)}
     if kind is Kind.GIVEN:
-        fields["ref"] = world.ids[-1]
+        fields["ref"] = world.last_id
     return fields | sealed, box
 
 
@@ -138,7 +154,7 @@ def _minimisation(world: _World, _kind: Kind) -> _Fields:
 def _relay(world: _World, kind: Kind) -> _Fields:
     fields: dict[str, Any] = {
         "subject": world.person(is_new=False),
-        "ref": world.ids[-1],
+        "ref": world.last_id,
         "processor": world.word(*PROCESSORS),
         "action": world.word("give", "withdraw", "erase"),
     }
@@ -152,7 +168,7 @@ def _person(world: _World, kind: Kind) -> _Fields:
 
 
 def _operator(world: _World, _kind: Kind) -> _Fields:
-    return {"ref": world.ids[-1], "reason": "asked_by_person", "source": "operator"}, None
+    return {"ref": world.last_id, "reason": "asked_by_person", "source": "operator"}, None
 
 
 def _ledger(world: _World, _kind: Kind) -> _Fields:
@@ -231,7 +247,7 @@ class Model:
     nodes: list[bytes] = field(default_factory=list)
     levels: list[list[bytes]] = field(default_factory=list)
     states: dict[tuple[bytes, str], tuple[Any, ...]] = field(default_factory=dict)
-    boxes: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
+    boxes: dict[bytes, dict[int, bytes]] = field(default_factory=dict)
 
     def add_leaf(self, leaf: bytes) -> None:
         """https://www.rfc-editor.org/rfc/rfc6962.html#section-2.1, every complete subtree in the order of completion"""
@@ -253,9 +269,9 @@ class Model:
         if event.state is not None and entry.purpose is not None:
             self._claim((event.person, entry.purpose), event.state, event.effective_at_ms, position)
         if event.new.box is not None:
-            self.boxes[position] = (event.person, event.new.box)
+            self.boxes.setdefault(event.person, {})[position] = event.new.box
         if entry.kind in ENDING_KINDS:
-            self.boxes = {at: box for at, box in self.boxes.items() if box[0] != event.person}
+            self.boxes.pop(event.person, None)
 
     def _claim(self, key: tuple[bytes, str], state: str, effective_at_ms: int, position: int) -> None:
         """docs/decisions/0001-record.md, Order: what decides beats what does not; then time; then withdrawn."""
@@ -275,7 +291,7 @@ class Model:
         yield ((position, node) for position, node in enumerate(self.nodes))
         yield [(len(self.leaves), self.frontier)]
         yield ((*key, claim[-2], claim[-1], claim[3]) for key, claim in sorted(self.states.items()))
-        yield ((position, *box) for position, box in sorted(self.boxes.items()))
+        yield sorted((position, person, box) for person, own in self.boxes.items() for position, box in own.items())
 
 
 def model_of(events: Iterable[Event]) -> Model:
