@@ -31,21 +31,21 @@ def run(context: Context) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    signer = Signer(context.keyring["checkpoint"], context.settings.keys_dir)
     threading.Thread(target=Publisher(context).run, args=(stop,), daemon=True).start()
     log.info("worker_started", process="clock")
     housekept_at_ms = 0
     while not stop.wait(TICK_S):
         guarded("sweep", lambda: sweep(context))
-        guarded("sign", lambda: sign(context, signer))
+        guarded("sign", lambda: sign(context))
         if now_ms() - housekept_at_ms > HOUSEKEEPING_MS:
             housekept_at_ms = now_ms()
             guarded("heartbeat", lambda: beat(context.database, "clock", now_ms()))
             guarded("retention", lambda: retention.expire(context.database, context.policy, now_ms()))
 
 
-def sign(context: Context, signer: Signer) -> None:
+def sign(context: Context) -> None:
     """Sign the head if it has grown; a ledger that is not the one that was signed goes into quarantine."""
+    signer = Signer(context.keyring["checkpoint"], context.settings.keys_dir)  # made anew: the key may be rotated
     with quarantining(context.database):
         signer.sign_if_grown(context.database, now_ms())
 

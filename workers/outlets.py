@@ -23,7 +23,8 @@ from workers.context import Context
 from workers.mail import TEXTS, compose, spool
 from workers.witnesses import WitnessClient
 
-HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 LATE_MS = 2 * HOUR_MS
 FILE, MAIL, MIRROR, WITNESS = "checkpoint_file", "checkpoint_mail", "mirror", "witness"
@@ -62,7 +63,7 @@ def folder_outlets(context: Context) -> list[Outlet]:
     if settings.checkpoint_mail_to is not None:
         outlets.append(Outlet(MAIL, partial(_to_mailbox, context, settings.checkpoint_mail_to)))
     if settings.mirror_dir is not None:
-        outlets.append(Outlet(MIRROR, partial(_to_mirror, context, settings.mirror_dir)))
+        outlets.append(Outlet(MIRROR, partial(_to_mirror, context, settings.mirror_dir), MINUTE_MS))
     return outlets
 
 
@@ -114,9 +115,10 @@ def _to_mailbox(context: Context, recipient: str, at_ms: int, _anew: bool) -> bo
     return True
 
 
-def _to_mirror(context: Context, folder: Path, _at_ms: int, anew: bool) -> bool:
+def _to_mirror(context: Context, folder: Path, _at_ms: int, _anew: bool) -> bool:
+    """Each time: it reads next to nothing where nothing is new, and notices a folder that was changed or lost."""
     with context.database.read() as connection:
-        if not anew and _oldest_ms(connection, _after(last_beat_ms(connection, MIRROR))) is None:
+        if newest_checkpoint(connection) is None:
             return False
         extend_mirror(connection, folder)
     return True

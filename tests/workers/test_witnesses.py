@@ -194,9 +194,9 @@ def test_a_witness_that_is_away_or_silent(world: World, monkeypatch: pytest.Monk
     with witnessing(world) as served:
         vkey, url = served.setting()
     assert refusal(world, WitnessClient(vkey, url, allow_loopback=True)) == "witness_connect"
-    with silent() as address:
-        assert refusal(world, WitnessClient(vkey, address, allow_loopback=True)) == "witness_deadline"
-    assert refusal(world, WitnessClient(vkey, address)) == "witness_scheme_not_allowed"
+    with silent() as mute:
+        assert refusal(world, WitnessClient(vkey, mute.url, allow_loopback=True)) == "witness_deadline"
+    assert refusal(world, WitnessClient(vkey, url)) == "witness_scheme_not_allowed"
 
 
 def test_without_a_checkpoint_there_is_nothing_to_show(world: World, witness: Served) -> None:

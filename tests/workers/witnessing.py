@@ -95,21 +95,29 @@ class Backup:
             read.backup(written)
 
 
+@dataclass(frozen=True)
+class Mute:
+    """A server that takes connections and never says anything."""
+
+    url: str
+    is_asked: threading.Event
+
+
 @contextmanager
-def silent() -> Iterator[str]:
-    """The address of a server that takes connections and never says anything."""
-    gate = threading.Event()
+def silent() -> Iterator[Mute]:
+    is_asked, ends = threading.Event(), threading.Event()
 
     class Silence(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            gate.wait()
+            is_asked.set()
+            ends.wait()
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Silence) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
+            yield Mute(f"http://127.0.0.1:{server.server_address[1]}", is_asked)
         finally:
-            gate.set()
+            ends.set()
             server.shutdown()
             thread.join()
