@@ -1,10 +1,13 @@
 """`flask keys`: make the keys, and show what others need to verify us."""
 
+from typing import Any
+
 import click
 
 from console.operator import Operator, Speaker, command
-from ledger.checkpoints import note_signer
-from ledger.keyring import generate_keys, load_keyring, write_keys
+from ledger.keyring import Key, generate_keys, load_keyring, write_keys
+from ledger.note import format_vkey
+from ledger.rotation import public_versions
 
 
 @click.group()
@@ -24,6 +27,17 @@ def generate(operator: Operator, speak: Speaker, origin: str) -> None:
 @keys.command("public")
 @command
 def public(operator: Operator, speak: Speaker) -> None:
-    """Show the public keys that verify checkpoints and receipts."""
+    """Show the public keys that verify checkpoints and receipts, retired ones too."""
     keyring = load_keyring("operator", operator.settings.keys_dir, operator.settings.keyring)
-    speak.document({name: note_signer(keyring[name]).vkey() for name in ("checkpoint", "receipt")})
+    rows = [row for name in ("checkpoint", "receipt") for row in _public_rows(name, keyring[name])]
+    speak.rows(rows, ["key", "version", "state", "vkey"], "")
+
+
+def _public_rows(name: str, key: Key) -> list[dict[str, Any]]:
+    """The current version first; `live`: signs as well, in a rotation; `retired`: what it signed still verifies."""
+    public = public_versions(name, key)
+    states = dict.fromkeys(public, "live") | dict.fromkeys(key.retired, "retired") | {key.current: "current"}
+    return [
+        {"key": name, "version": version, "state": state, "vkey": format_vkey(key.origin or "", public[version])}
+        for version, state in sorted(states.items(), key=lambda each: (each[1], -each[0]))
+    ]

@@ -79,7 +79,7 @@ class Keyring:
         if self._keys_dir is not None and name in self._stamps:
             # A file that is away, or not yet copied whole, changes nothing: what we have goes on working.
             with contextlib.suppress(OSError, KeyringError):
-                if _stamp(_path(self._keys_dir, name)) != self._stamps[name]:
+                if _stamp(key_path(self._keys_dir, name)) != self._stamps[name]:
                     self._keys[name], self._stamps[name] = _read_key_file(self._keys_dir, name)
         return self._keys[name]
 
@@ -87,7 +87,7 @@ class Keyring:
         return f"Keyring({self.role})"
 
 
-def _path(keys_dir: Path, name: str) -> Path:
+def key_path(keys_dir: Path, name: str) -> Path:
     return keys_dir / f"{name}.json"
 
 
@@ -98,7 +98,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _read_key_file(keys_dir: Path, name: str) -> tuple[Key, tuple[int, int]]:
-    path = _path(keys_dir, name)
+    path = key_path(keys_dir, name)
     try:
         stamp = _stamp(path)  # before the text: if that changes meanwhile, the next look reads it again
         return parse_key(path.read_text(encoding="ascii")), stamp
@@ -116,7 +116,7 @@ def replace_key(keys_dir: Path, name: str, key: Key) -> None:
 
     Only its owner may: a file of another user would be one that the service cannot read.
     """
-    path = _path(keys_dir, name)
+    path = key_path(keys_dir, name)
     found = path.stat()
     if found.st_uid != os.geteuid():
         raise KeyringError("key_file_of_another_user")
@@ -186,7 +186,7 @@ def write_keys(keys_dir: Path, keys: Mapping[str, Key]) -> list[str]:
     keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     written = []
     for name, key in keys.items():
-        path = keys_dir / f"{name}.json"
+        path = key_path(keys_dir, name)
         if path.exists():
             continue
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o400)

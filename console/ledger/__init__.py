@@ -3,9 +3,10 @@
 import click
 
 from console.ledger.copies import export, mirror
+from console.ledger.keys import rotate_keys
 from console.ledger.reading import checkpoint, proof, verify
 
-COMMANDS = (verify, checkpoint, proof, export, mirror)
+COMMANDS = (verify, checkpoint, proof, export, mirror, rotate_keys)
 
 
 @click.group()
