@@ -1,5 +1,6 @@
 """Checkpoints leave the house by every way that is set: none waits for another, and the daily ones come once a day."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -315,6 +316,7 @@ def test_a_kept_file_verifies_and_names_what_was_changed(world: World, folder: P
     (kept,) = folder.iterdir()
     verify = partial(world.command, "ledger", "verify", "--checkpoint", str(kept))
     assert verify().exit_code == 0
+    assert re.search("verified +yes", verify().output)  # as the mail and the guide have it
     backup.restore()
     grow(world, 4)
     assert verify().exit_code == 1
