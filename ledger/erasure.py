@@ -38,8 +38,7 @@ class Erased:
 
 def erase(connection: Connection, recorder: Recorder, handle: bytes, reason: str, source: str = "operator") -> Erased:
     """Raises NotFoundError. `reason`: the ground, as a word. The caller holds the head's lock."""
-    person = vault.load_subject(connection, recorder.keyring["kek"], handle)
-    emails = [parse_address(one) for one in vault.emails(connection, vault.for_erasure(person))]
+    emails = emails_to_erase(connection, recorder, handle)
     entry = Entry(
         id=new_id(),
         kind=Kind.ERASED,
@@ -51,17 +50,34 @@ def erase(connection: Connection, recorder: Recorder, handle: bytes, reason: str
         reason=reason,
     )
     (position,) = append_many(connection, [NewEntry(entry)])
-    shred(connection, handle)
+    wiped = carry_out(connection, recorder, entry, position, emails)
+    if emails:
+        _send_receipt(connection, recorder, handle, entry.id, position, [emails[-1].verbatim])
+    return Erased(position, wiped)
+
+
+def carry_out(
+    connection: Connection, recorder: Recorder, entry: Entry, position: int, emails: Sequence[Address]
+) -> int:
+    """Everything that an entry of an erasure means, but the receipt; returns how many parked bodies were wiped."""
+    assert entry.subject is not None
+    shred(connection, entry.subject)
+    at_ms = entry.occurred_at_ms or recorder.received_at_ms
     for email in emails:
-        stop = suppression.Suppression(suppression.EVERY_PURPOSE, recorder.received_at_ms, suppression.ERASED)
+        stop = suppression.Suppression(suppression.EVERY_PURPOSE, at_ms, suppression.ERASED)
         suppression.keep(connection, recorder.keyring["suppression"], email, stop)
     wiped = _wipe_parked(connection, recorder, emails)
-    _end_older_relays(connection, recorder, handle, emails)
+    _end_older_relays(connection, recorder, entry.subject, emails)
     if emails:
-        addresses = [email.verbatim for email in emails]
-        carry_withdrawal(connection, recorder, handle, tuple(recorder.policy.purposes), entry.id, position, addresses)
-        _send_receipt(connection, recorder, handle, entry.id, position, addresses[-1:])
-    return Erased(position, wiped)
+        purposes, addresses = tuple(recorder.policy.purposes), [email.verbatim for email in emails]
+        carry_withdrawal(connection, recorder, entry.subject, purposes, entry.id, position, addresses)
+    return wiped
+
+
+def emails_to_erase(connection: Connection, recorder: Recorder, handle: bytes) -> list[Address]:
+    """Raises NotFoundError. Opened without an entry of its own: the erasure's is it."""
+    person = vault.for_erasure(vault.load_subject(connection, recorder.keyring["kek"], handle))
+    return [parse_address(one) for one in vault.emails(connection, person)]
 
 
 def shred(connection: Connection, handle: bytes) -> None:

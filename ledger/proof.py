@@ -28,9 +28,9 @@ def keep_proof(connection: Connection, recorder: Recorder) -> int:
     handles = _all_withdrawn(connection, recorder)
     for handle in handles:
         person = vault.load_subject(connection, recorder.keyring["kek"], handle)
-        redact(connection, recorder, person, "proof_only", _addresses)
-        keep_until_ms = _years_later(_last_stop_ms(connection, handle), recorder.policy.retention.proof_years)
-        restrict(connection, handle, WITHDRAWN, recorder.recorded_at_ms, SOURCE, keep_until_ms)
+        redact(connection, recorder, person, "proof_only", addresses_only)
+        until_ms = keep_until_ms(connection, recorder, handle)
+        restrict(connection, handle, WITHDRAWN, recorder.recorded_at_ms, SOURCE, until_ms)
     return len(handles)
 
 
@@ -41,7 +41,7 @@ def end_proof(connection: Connection, recorder: Recorder) -> int:
     handles = list(connection.execute(select(subject.c.handle).where(due).limit(BATCH_ROWS)).scalars())
     ended = 0
     for handle in handles:
-        if _years_later(_last_stop_ms(connection, handle), recorder.policy.retention.proof_years) > recorder.now_ms:
+        if keep_until_ms(connection, recorder, handle) > recorder.now_ms:
             continue  # withdrawn again since: by a link, or by another address
         entry = Entry(
             id=new_id(),
@@ -84,13 +84,15 @@ def _is(column: ColumnElement[str], states: Iterable[str]) -> Case[int]:
     return case((column.in_(states), 1), else_=0)
 
 
-def _addresses(payload: Payload) -> Payload:
+def addresses_only(payload: Payload) -> Payload:
     return {name: payload[name] for name in ADDRESSES if name in payload}
 
 
-def _last_stop_ms(connection: Connection, handle: bytes) -> int:
-    states = read_states(connection, handle).values()
-    return max(state.effective_at_ms for state in states if state.state in STOPPED)
+def keep_until_ms(connection: Connection, recorder: Recorder, handle: bytes) -> int:
+    """The last withdrawal, and so many years."""
+    stops = [state for state in read_states(connection, handle).values() if state.state in STOPPED]
+    last_ms = max((state.effective_at_ms for state in stops), default=recorder.now_ms)
+    return _years_later(last_ms, recorder.policy.retention.proof_years)
 
 
 def _years_later(at_ms: int, years: int) -> int:

@@ -5,8 +5,9 @@ import click
 from console.ledger.copies import export, mirror
 from console.ledger.keys import rotate_keys
 from console.ledger.reading import checkpoint, proof, verify
+from console.ledger.restoring import drill, restore_ledger
 
-COMMANDS = (verify, checkpoint, proof, export, mirror, rotate_keys)
+COMMANDS = (verify, checkpoint, proof, export, mirror, restore_ledger, drill, rotate_keys)
 
 
 @click.group()

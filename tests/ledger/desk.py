@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Table, func, select
 
 from ledger import vault
+from ledger.audit import audit
 from ledger.check import check_address
+from ledger.checkpoints import note_verifiers
 from ledger.database import Database
 from ledger.errors import NotFoundError
 from ledger.identity import address_tags
@@ -147,6 +149,13 @@ class Desk:
     def count(self, table: Table) -> int:
         with self.database.read() as connection:
             return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+    def problems(self) -> list[str]:
+        """Whatever the audit finds, with every box opened that is not restricted."""
+        verifiers = note_verifiers(load_keyring("clock", self.world.settings.keys_dir)["checkpoint"])
+        with self.database.read() as connection:
+            report = audit(connection, verifiers, kek=self.keyring["kek"])
+        return [problem.reason for problem in report.problems]
 
     def kinds(self) -> list[str]:
         return [leaf["kind"] for leaf in self.world.leaves()]

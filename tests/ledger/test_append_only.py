@@ -5,6 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from ledger.audit import audit
+from ledger.note import NoteVerifier
 from schemas.message import Message, MessageType
 from tests.ledger.desk import NOW_MS, Desk, append_purchases
 from tests.world import World
@@ -44,7 +45,7 @@ def replace_into(desk: Desk, table: str, **changed: str) -> str:
 
 def is_intact(desk: Desk) -> bool:
     with desk.database.read() as connection:
-        report = audit(connection, desk.world.signer.vkey)
+        report = audit(connection, [NoteVerifier.from_vkey(desk.world.signer.vkey)])
     return (report.problems, report.size, report.checkpoints) == ([], 5, 2)
 
 

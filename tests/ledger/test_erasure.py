@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import select
 
 from ledger import suppression
-from ledger.audit import audit
 from ledger.check import pending_purposes
 from ledger.database import Database
 from ledger.erasure import erase
@@ -48,11 +47,6 @@ def erase_kari(desk: Desk, at_ms: int = NOW_MS + HOUR_MS, email: str = KARI) -> 
     with desk.database.write() as connection:
         lock_head(connection)
         return erase(connection, desk.recorder(at_ms), handle, "consent_withdrawn").position
-
-
-def problems(desk: Desk) -> list[str]:
-    with desk.database.read() as connection:
-        return [one.reason for one in audit(connection, desk.world.signer.vkey, kek=desk.keyring["kek"]).problems]
 
 
 def known(desk: Desk) -> dict[str, bytes]:
@@ -106,7 +100,7 @@ def test_nothing_is_left_that_leads_to_the_person(any_world: World) -> None:
         desk.handle()
     assert desk.check() == "suppressed"
     assert desk.check("ola@example.no") == "given"
-    assert problems(desk) == []
+    assert desk.problems() == []
 
 
 def test_no_table_has_a_row_of_the_person_that_no_test_knows_of(desk: Desk) -> None:
@@ -161,7 +155,7 @@ def test_the_root_and_every_proof_stay_what_they_were(desk: Desk) -> None:
     with desk.database.read() as connection:
         assert root(connection, before) == was
     desk.world.sign()
-    assert problems(desk) == []
+    assert desk.problems() == []
 
 
 def test_every_processor_is_told_and_the_address_is_gone_once_all_have_answered(desk: Desk) -> None:

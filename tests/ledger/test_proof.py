@@ -7,7 +7,6 @@ import pytest
 
 from ledger import proof, restriction
 from ledger import vault as vault_room
-from ledger.audit import audit
 from ledger.log import lock_head
 from ledger.tables import consent_state, link, relay, subject, subject_address, vault
 from tests.ledger.desk import DAY_MS, HOUR_MS, KARI, NOW_MS, Desk, confirmation, sign_up, withdrawal
@@ -44,11 +43,6 @@ def withdrawn(desk: Desk) -> None:
     carried(desk)
 
 
-def problems(desk: Desk) -> list[str]:
-    with desk.database.read() as connection:
-        return [one.reason for one in audit(connection, desk.world.signer.vkey, kek=desk.keyring["kek"]).problems]
-
-
 def reason(desk: Desk) -> str | None:
     with desk.database.read() as connection:
         return restriction.reason_of(connection, desk.handle())
@@ -62,7 +56,7 @@ def test_the_profile_goes_and_the_proof_is_restricted(any_world: World) -> None:
     kinds = desk.kinds()
     assert kinds[-1] == "subject.restricted"
     assert "payload.redacted" in kinds
-    assert problems(desk) == []
+    assert desk.problems() == []
     assert settle(desk, NOW_MS + 3 * DAY_MS) == (0, 0)
     assert desk.check() == "withdrawn"
 
@@ -116,7 +110,7 @@ def test_after_its_years_the_proof_is_shredded(any_world: World) -> None:
     assert [desk.count(table) for table in (vault, link, subject, subject_address, consent_state)] == [0] * 5
     assert desk.kinds()[-1] == "subject.expired"
     assert desk.check() == "never_asked"
-    assert problems(desk) == []
+    assert desk.problems() == []
 
 
 def test_a_restriction_that_the_person_asked_for_outlasts_the_years(desk: Desk) -> None:

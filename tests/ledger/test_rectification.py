@@ -2,7 +2,6 @@
 
 import pytest
 
-from ledger.audit import audit
 from ledger.errors import RefusedError
 from ledger.log import lock_head
 from ledger.rectification import Correction, rectify
@@ -28,11 +27,6 @@ def correct(desk: Desk, correction: Correction, email: str = KARI) -> int:
         return rectify(connection, desk.recorder(NOW_MS + HOUR_MS), handle, correction)
 
 
-def problems(desk: Desk) -> list[str]:
-    with desk.database.read() as connection:
-        return [one.reason for one in audit(connection, desk.world.signer.vkey, kek=desk.keyring["kek"]).problems]
-
-
 def test_the_wrong_name_is_in_no_box_any_more_and_the_right_one_is(desk: Desk) -> None:
     position = correct(desk, Correction({"first_name": "Kari"}))
     payloads = desk.payloads()
@@ -41,7 +35,7 @@ def test_the_wrong_name_is_in_no_box_any_more_and_the_right_one_is(desk: Desk) -
     leaf = desk.world.leaves()[position]
     assert (leaf["kind"], leaf["source"]) == ("subject.rectified", "operator")
     assert "Kari" not in str(desk.world.leaves())
-    assert problems(desk) == []
+    assert desk.problems() == []
 
 
 def test_an_empty_text_removes_a_field(desk: Desk) -> None:
@@ -57,7 +51,7 @@ def test_a_new_address_is_written_to_from_now_on_and_the_old_one_still_withdraws
     assert desk.check(RIGHT) == "given"
     desk.say(withdrawal(KARI), NOW_MS + DAY_MS)
     assert desk.check(RIGHT) == "withdrawn"
-    assert problems(desk) == []
+    assert desk.problems() == []
 
 
 def test_an_address_that_was_never_theirs_leads_nowhere_any_more(desk: Desk) -> None:
@@ -65,7 +59,7 @@ def test_an_address_that_was_never_theirs_leads_nowhere_any_more(desk: Desk) -> 
     assert desk.check(KARI) == "never_asked"
     assert desk.check(RIGHT) == "given"
     assert not any(payload.get("email") == KARI for payload in desk.payloads(RIGHT))
-    assert problems(desk) == []
+    assert desk.problems() == []
 
 
 def test_the_only_address_cannot_be_taken_away(desk: Desk) -> None:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from ledger.audit import audit
+from ledger.note import NoteVerifier
 from ledger.retention import expire
 from ledger.tables import inbox, link, subject, subject_address, vault
 from schemas.message import Decision, Message, MessageType
@@ -57,7 +58,8 @@ def test_a_shredded_ledger_still_verifies(desk: Desk) -> None:
     expired(desk, NOW_MS + WEEK_MS + HOUR_MS)
     desk.world.sign()
     with desk.database.read() as connection:
-        report = audit(connection, desk.world.signer.vkey, kek=desk.keyring["kek"])
+        verifiers = [NoteVerifier.from_vkey(desk.world.signer.vkey)]
+        report = audit(connection, verifiers, kek=desk.keyring["kek"])
     assert (report.problems, report.checkpoints, report.boxes) == ([], 2, 1)
 
 
