@@ -15,14 +15,11 @@ from itertools import islice
 from ledger.errors import LedgerError
 
 HASH_SIZE_BYTES = 32
-
 # https://www.rfc-editor.org/rfc/rfc6962.html#section-2.1 "The hash of an empty list is the hash of an
 # empty string"
 EMPTY_ROOT = sha256(b"").digest()
-
 # One batched read of the store: indexes in, hashes by index out.
 HashReader = Callable[[Sequence[int]], Mapping[int, bytes]]
-
 # The leaves [low, high).
 Range = tuple[int, int]
 
@@ -137,9 +134,16 @@ def prove_inclusion(index: int, size: int, read: HashReader) -> list[bytes]:
 
     A hash that changed in the store makes a proof that fails its check: check it before handing it out.
     """
-    if not 0 <= index < size:
+    return prove_inclusions([index], size, read)[0]
+
+
+def prove_inclusions(indexes: Sequence[int], size: int, read: HashReader) -> list[list[bytes]]:
+    """The proof of each of these leaves, as prove_inclusion makes it; all of them by one read."""
+    if not all(0 <= index < size for index in indexes):
         raise ValueError("no such leaf in a log of this size")
-    return _range_hashes(_inclusion_path(index, size), read)
+    paths = [_inclusion_path(index, size) for index in indexes]
+    hashes = iter(_range_hashes([leaves for path in paths for leaves in path], read))
+    return [list(islice(hashes, len(path))) for path in paths]
 
 
 def check_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:

@@ -147,11 +147,12 @@ def _prove(connection: Connection, receipt: PresentedReceipt, old: Checkpoint) -
     positions = [entry.position for entry in receipt.entries]
     if tlog.read_hashes([tlog.stored_index(0, position) for position in positions], read) != hashes:
         raise Refused(404, "leaf_not_in_ledger")
-    entries = []
-    for position, leaf_hash in zip(positions, hashes, strict=True):
-        proof = tlog.prove_inclusion(position, size, read)
+    proofs = tlog.prove_inclusions(positions, size, read)
+    for position, leaf_hash, proof in zip(positions, hashes, proofs, strict=True):
         tlog.check_inclusion(leaf_hash, position, size, proof, new.root)  # no wrong proof of ours gets out of here
-        entries.append({"position": position, "proof": _encode(proof)})
+    entries = [
+        {"position": position, "proof": _encode(proof)} for position, proof in zip(positions, proofs, strict=True)
+    ]
     return {"checkpoint": note, "consistency": _encode(consistency), "entries": entries}
 
 

@@ -405,6 +405,17 @@ def test_each_proof_is_one_read_of_a_few_hashes_however_long_the_log(data: st.Da
     assert max(map(len, reads)) <= 2 * size.bit_length()
 
 
+@given(st.data())
+def test_many_proofs_are_one_read_too(data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, SIZE_MAX))
+    indexes = data.draw(st.lists(st.integers(0, size - 1), max_size=10))
+    store = Store(LEAVES[:size])
+    assert tlog.prove_inclusions(indexes, size, store.read) == [path(index, 0, size) for index in indexes]
+    assert len(store.reads) <= 1
+    with pytest.raises(ValueError, match="^no such leaf in a log of this size$"):
+        tlog.prove_inclusions([*indexes, size], size, store.read)
+
+
 @pytest.mark.parametrize(("stored", "reason"), [({}, "stored_hash_missing"), ({0: b"cut"}, "stored_hash_malformed")])
 def test_it_names_a_store_that_lost_or_cut_a_hash(stored: dict[int, bytes], reason: str) -> None:
     with pytest.raises(TreeStoreError, match=f"^{reason}$"):
