@@ -1,5 +1,5 @@
-"""A history of the ledger that is the same wherever it is made: seeded events, the plain model of what they must
-leave in any database, and the digest that compares the two.
+"""A history of the ledger that is the same wherever it is made: seeded events, what a database must do with them, and
+the digest of all that it stores. tests/ledger/model.py says what must come out.
 """
 
 import hashlib
@@ -9,18 +9,25 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from ledger.database import Database
 from ledger.log import NewEntry, append_many
-from ledger.state import GIVEN, REFUSED, REQUESTED, WITHDRAWN, ConsentState, write_states
+from ledger.state import GIVEN, REFUSED, REQUESTED, REVOKED, WITHDRAWN, ConsentState, write_states
 from ledger.tables import consent_state, ledger_entry, ledger_head, ledger_node, subject, vault
-from schemas.entry import ENDING_KINDS, Entry, Kind, format_leaf
+from schemas.entry import ENDING_KINDS, Entry, Kind
 
 BEGIN_MS = 1_790_000_000_000
 PURPOSES = ("information", "newsletter", "offers", "profiling")
 PROCESSORS = ("google", "stripe", "wordpress")
-STATES = {Kind.REQUESTED: REQUESTED, Kind.REFUSED: REFUSED, Kind.GIVEN: GIVEN, Kind.WITHDRAWN: WITHDRAWN}
+STATES = {
+    Kind.REQUESTED: REQUESTED,
+    Kind.REFUSED: REFUSED,
+    Kind.GIVEN: GIVEN,
+    Kind.WITHDRAWN: WITHDRAWN,
+    Kind.REVOKED: REVOKED,
+}
+RESTRICTS = {Kind.RESTRICTED: True, Kind.UNRESTRICTED: False}
 # How often a kind comes, about as at a small company; every kind that is not here is rare.
 OFTEN: Mapping[Kind, int] = {
     Kind.REQUESTED: 300,
@@ -203,7 +210,7 @@ def batches(events: Iterable[Event], seed: int) -> Iterator[list[Event]]:
 
 
 def replay(database: Database, history: Iterable[Sequence[Event]]) -> None:
-    """Each batch in one transaction: entries, boxes, states, and the boxes that go when a person does."""
+    """Each batch in one transaction, with all that its entries say of the people in them."""
     known: set[bytes] = set()
     for batch in history:
         people = {event.person for event in batch if event.new.entry.subject is not None}
@@ -224,84 +231,28 @@ def store(connection: Connection, batch: Sequence[Event]) -> list[int]:
     positions = append_many(connection, [event.new for event in batch])
     claims: dict[bytes, list[tuple[str, ConsentState]]] = {}
     for position, event in zip(positions, batch, strict=True):
+        entry = event.new.entry
         if event.state is not None:
-            assert event.new.entry.purpose is not None
+            assert entry.purpose is not None
             claim = ConsentState(event.state, event.effective_at_ms, position)
-            claims.setdefault(event.person, []).append((event.new.entry.purpose, claim))
-        if event.new.entry.kind in ENDING_KINDS:
-            # Entries that follow in this batch have a box only if they are about somebody else.
-            connection.execute(delete(vault).where(vault.c.subject == event.person))
+            claims.setdefault(event.person, []).append((entry.purpose, claim))
+        if entry.kind in ENDING_KINDS:  # the generator says no more of them
+            claims.pop(event.person, None)
+            for column in (vault.c.subject, consent_state.c.subject, subject.c.handle):
+                connection.execute(delete(column.table).where(column == event.person))
+        elif entry.kind is Kind.REDACTED:
+            of_ref = select(ledger_entry.c.position).where(ledger_entry.c.id == bytes.fromhex(entry.ref or ""))
+            connection.execute(delete(vault).where(vault.c.position == of_ref.scalar_subquery()))
+        elif entry.kind in RESTRICTS:
+            restricted_at_ms = entry.recorded_at_ms if RESTRICTS[entry.kind] else None
+            one = subject.c.handle == event.person
+            connection.execute(update(subject).where(one).values(restricted_at_ms=restricted_at_ms))
     for handle, claimed in claims.items():
         write_states(connection, handle, claimed)
     return positions
 
 
-# The model: the same without a database, and without anything of ours but the leaf's bytes.
-
-
-@dataclass
-class Model:
-    """Tree as RFC 6962 draws it, level by level; states as the greatest claim; boxes as a dictionary."""
-
-    leaves: list[bytes] = field(default_factory=list)
-    nodes: list[bytes] = field(default_factory=list)
-    levels: list[list[bytes]] = field(default_factory=list)
-    states: dict[tuple[bytes, str], tuple[Any, ...]] = field(default_factory=dict)
-    boxes: dict[bytes, dict[int, bytes]] = field(default_factory=dict)
-
-    def add_leaf(self, leaf: bytes) -> None:
-        """https://www.rfc-editor.org/rfc/rfc6962.html#section-2.1, every complete subtree in the order of completion"""
-        self.leaves.append(leaf)
-        level, node = 0, hashlib.sha256(b"\x00" + leaf).digest()
-        while True:
-            self.nodes.append(node)
-            if level == len(self.levels):
-                self.levels.append([])
-            self.levels[level].append(node)
-            if len(self.levels[level]) % 2:
-                return
-            node = hashlib.sha256(b"\x01" + b"".join(self.levels[level][-2:])).digest()
-            level += 1
-
-    def add(self, event: Event) -> None:
-        entry, position = event.new.entry, len(self.leaves)
-        self.add_leaf(format_leaf(entry))
-        if event.state is not None and entry.purpose is not None:
-            self._claim((event.person, entry.purpose), event.state, event.effective_at_ms, position)
-        if event.new.box is not None:
-            self.boxes.setdefault(event.person, {})[position] = event.new.box
-        if entry.kind in ENDING_KINDS:
-            self.boxes.pop(event.person, None)
-
-    def _claim(self, key: tuple[bytes, str], state: str, effective_at_ms: int, position: int) -> None:
-        """docs/decisions/0001-record.md, Order: what decides beats what does not; then time; then withdrawn."""
-        decides = state in (GIVEN, WITHDRAWN)
-        rank = (REFUSED, REQUESTED, GIVEN, WITHDRAWN).index(state)
-        order = (effective_at_ms, rank) if decides else (rank, effective_at_ms)
-        claim = (decides, *order, position, state, effective_at_ms)
-        self.states[key] = max(self.states.get(key, claim), claim)
-
-    @property
-    def frontier(self) -> bytes:
-        size = len(self.leaves)
-        return b"".join(level[-1] for level in reversed(self.levels) if len(level) % 2) if size else b""
-
-    def parts(self) -> Iterator[Iterable[tuple[object, ...]]]:
-        yield ((position, leaf) for position, leaf in enumerate(self.leaves))
-        yield ((position, node) for position, node in enumerate(self.nodes))
-        yield [(len(self.leaves), self.frontier)]
-        yield ((*key, claim[-2], claim[-1], claim[3]) for key, claim in sorted(self.states.items()))
-        yield sorted((position, person, box) for person, own in self.boxes.items() for position, box in own.items())
-
-
-def model_of(events: Iterable[Event]) -> Model:
-    model = Model()
-    for event in events:
-        model.add(event)
-    return model
-
-
-# Both in one number.
+# All of it in one number.
 
 _STORED: Sequence[tuple[Table, Sequence[str]]] = (
     (ledger_entry, ("position", "leaf")),
@@ -309,6 +260,7 @@ _STORED: Sequence[tuple[Table, Sequence[str]]] = (
     (ledger_head, ("size", "frontier")),
     (consent_state, ("subject", "purpose", "state", "effective_at_ms", "position")),
     (vault, ("position", "subject", "box")),
+    (subject, ("handle", "restricted_at_ms")),
 )
 
 

@@ -1,6 +1,6 @@
 """What a database must do to hold the ledger, the same for SQLite and PostgreSQL.
 
-The measure is a plain model of the same seeded history (tests/ledger/history.py): databases that equal it byte for
+The measure is a plain model of the same seeded history (tests/ledger/model.py): databases that equal it byte for
 byte equal each other.
 """
 
@@ -21,7 +21,8 @@ from ledger.errors import LedgerError
 from ledger.log import NewEntry, append_many, node_reader, read_entries, size
 from ledger.tables import ledger_entry, ledger_head, ledger_node
 from tests.ledger import history
-from tests.ledger.history import Event, add_people, batches, digest_of, generate, model_of, replay, stored_parts
+from tests.ledger.history import Event, add_people, batches, digest_of, generate, replay, stored_parts
+from tests.ledger.model import model_of
 
 SEED, OTHER_SEED = 20261125, 7
 WHOLE = 100_000
@@ -75,7 +76,7 @@ def test_the_seed_alone_decides_a_history_and_every_row_is_in_its_digest() -> No
     model = model_of(some())
     whole = digest_of(model.parts())
     assert whole == model_digest(SEED, SOME) != model_digest(OTHER_SEED, SOME)
-    for part in range(5):
+    for part in range(6):
         cut_short = [list(rows) for rows in model.parts()]
         cut_short[part].pop()
         assert digest_of(cut_short) != whole
