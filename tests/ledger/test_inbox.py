@@ -13,6 +13,7 @@ from ledger.keyring import load_keyring
 from ledger.tables import inbox
 from schemas.message import parse_message
 from tests.ledger.desk import HOUR_MS, NOW_MS, Desk, at_once, confirmation, sign_up, withdrawal
+from tests.ledger.rotating import left_behind, nothing, rotation
 from tests.world import World
 
 ACCEPTED, DUPLICATE, CONFLICT = Acceptance.ACCEPTED, Acceptance.DUPLICATE, Acceptance.CONFLICT
@@ -182,3 +183,62 @@ def test_a_parked_delivery_keeps_its_box_and_its_attempts_are_counted(world: Wor
         park(connection, rows(desk)[0].id, "record_failed")
     (row,) = rows(desk)
     assert (row.status, row.reason, row.attempts, row.box is not None) == ("parked", "record_failed", 1, True)
+
+
+# In a rotation of the index pepper, processes that use its old version stand beside those that use the new one.
+
+
+def before_and_after(world: World) -> tuple[Desk, Desk]:
+    """Two doors: one uses the old version of the pepper still, the other the new one."""
+    rotation(world, "index_pepper").begin()
+    before = Desk(world)
+    before.web = left_behind(world, "web")
+    rotation(world, "index_pepper").finish(nothing)
+    return before, Desk(world)
+
+
+def test_a_row_tells_under_which_version_it_is_known(world: World) -> None:
+    before, after = before_and_after(world)
+    before.accept(before.delivery(sign_up(), "msg_1"), NOW_MS)
+    after.accept(after.delivery(sign_up(), "msg_2"), NOW_MS)
+    assert [row.key_version for row in rows(after)] == [1, 2]
+
+
+def test_a_delivery_is_known_again_whichever_version_it_came_under(any_world: World) -> None:
+    before, after = before_and_after(any_world)
+    for number, (first, second) in enumerate([(before, after), (after, before)]):
+        with_id = first.delivery(sign_up(), f"msg_{number}")
+        without = first.delivery(sign_up(f"person{number}@example.no"))
+        assert [first.accept(with_id, NOW_MS), first.accept(without, NOW_MS)] == [ACCEPTED, ACCEPTED]
+        assert [second.accept(with_id, NOW_MS), second.accept(without, NOW_MS)] == [DUPLICATE, DUPLICATE]
+    assert len(rows(after)) == 4
+
+
+def test_a_conflict_is_parked_once_whichever_version_it_came_under(any_world: World) -> None:
+    before, after = before_and_after(any_world)
+    assert before.accept(before.delivery(sign_up("kari@example.no"), "msg_1"), NOW_MS) is ACCEPTED
+    other, third = (before.delivery(sign_up(email), "msg_1") for email in ("ola@example.no", "per@example.no"))
+    assert [after.accept(other, NOW_MS), before.accept(other, NOW_MS)] == [CONFLICT, DUPLICATE]
+    assert [before.accept(third, NOW_MS), after.accept(third, NOW_MS)] == [CONFLICT, DUPLICATE]
+    assert any_world.statuses() == [("new", None), ("parked", "conflict"), ("parked", "conflict")]
+
+
+def test_twins_at_once_under_two_versions_are_one_row(any_world: World) -> None:
+    before, after = before_and_after(any_world)
+    for number in range(10):
+        with_id = before.delivery(sign_up(), f"msg_{number}")
+        without = before.delivery(sign_up(f"person{number}@example.no"))
+        for delivery in (with_id, without):
+            doors = [partial(door.accept, delivery, NOW_MS) for door in (before, after) * 3]
+            assert Counter(at_once(doors)) == {ACCEPTED: 1, DUPLICATE: 5}
+    assert len(rows(after)) == 20
+
+
+def test_a_repeated_withdrawal_counts_if_something_was_said_since_under_another_version(any_world: World) -> None:
+    before, after = before_and_after(any_world)
+    again = before.delivery(withdrawal())
+    assert before.accept(again, NOW_MS) is ACCEPTED
+    any_world.record()
+    assert after.accept(after.delivery(withdrawal()), NOW_MS + 1) is DUPLICATE
+    after.say(sign_up(), NOW_MS + 2)
+    assert before.accept(again, NOW_MS + 3) is ACCEPTED
