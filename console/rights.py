@@ -45,7 +45,7 @@ def erase(operator: Operator, speak: Speaker, email: str, ground: str, yes: bool
     ):
         stop(Exit.REFUSED, "not_confirmed")
     erased = write(operator, lambda connection, recorder: erasure.erase(connection, recorder, handle, reason=ground))
-    forgotten = operator.context.database.forget_deleted()
+    forgotten = operator.context.database.forget_deleted(thoroughly=True)
     operator.ring(RELAY_URGENT)
     operator.ring(RELAY)
     speak.document(
@@ -96,7 +96,7 @@ def rectify(
     position = write(
         operator, lambda connection, recorder: rectification.rectify(connection, recorder, handle, correction)
     )
-    operator.context.database.forget_deleted()
+    operator.context.database.forget_deleted(thoroughly=True)
     speak.document({"result": "rectified", "subject": handle.hex(), "position": position})
 
 

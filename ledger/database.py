@@ -19,6 +19,8 @@ from ledger.sqlite import sqlite
 
 BUSY_TIMEOUT_S = 5.0
 WRITE = "samtykke_write"
+# The tables from which anything about a person is deleted.
+ERASABLE = ("vault", "subject", "subject_address", "link", "consent_state", "relay", "inbox", "pending_withdrawal")
 
 Result = TypeVar("Result")
 
@@ -139,12 +141,13 @@ class Database:
             with connection.begin():
                 yield connection
 
-    def forget_deleted(self) -> bool:
-        """Overwrite what was deleted, as far as the database can; False if somebody still reads an older state.
+    def forget_deleted(self, *, thoroughly: bool = False) -> bool:
+        """Overwrite what was deleted, as far as the database can; False if somebody is in the way.
 
         SQLite zeroes a deleted row at once (secure_delete), but its write-ahead log holds the page as it was until a
         checkpoint empties it. That happens here under the writers' lock, as every checkpoint of ours does: no two at
-        once. PostgreSQL: VACUUM; the log that it archives, and backups, keep their copies for their time.
+        once. PostgreSQL: VACUUM, which leaves the last row of a page in its free space; `thoroughly`: VACUUM FULL,
+        which writes each table anew and keeps everybody out meanwhile. What it archived keeps its copies for its time.
         """
         if self.is_sqlite:
             with self._writer(), _answers(), self.engine.connect() as connection:
@@ -152,8 +155,14 @@ class Database:
                 assert driver is not None
                 busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy
-        with _answers(), self.engine.connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+        how = "VACUUM FULL" if thoroughly else "VACUUM"
+        try:
+            with _answers(), self.engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
+                    f"{how} {', '.join(ERASABLE)}"
+                )
+        except DatabaseAwayError:  # somebody holds a table, or it took too long: once more, later
+            return False
         return True
 
     def close(self) -> None:

@@ -89,5 +89,5 @@ def restore(
             restored = Entry(new_id(), Kind.RESTORED, recorder.recorded_at_ms, count=position - before)
             append_many(connection, [NewEntry(restored)])
         quarantine.lift(connection)
-    database.forget_deleted()
+    database.forget_deleted(thoroughly=True)
     return Restored(before, position - before, reenactment.done())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from ledger import suppression
 from ledger.check import pending_purposes
@@ -122,6 +122,28 @@ def test_no_byte_is_left_in_the_files_of_sqlite(desk: Desk) -> None:
     erase_kari(desk)
     settle_relays(desk)
     assert desk.database.forget_deleted()
+    assert in_files(folder, secrets_of_kari) == set()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_no_byte_is_left_in_the_files_of_postgresql_after_a_full_vacuum(any_world: World) -> None:
+    """Its write-ahead log keeps copies until it is recycled, and so does every backup: for their time."""
+    desk = Desk(any_world)
+    desk.give("ola@example.no", NOW_MS)
+    desk.give(KARI, NOW_MS, "newsletter", "offers")
+    desk.withdraw_link(KARI, NOW_MS)
+    secrets_of_kari = known(desk)
+    erase_kari(desk)
+    settle_relays(desk)
+    assert desk.database.forget_deleted(thoroughly=True)
+    with desk.database.engine.connect() as connection:
+        server = connection.execution_options(isolation_level="AUTOCOMMIT")
+        folder = Path(server.execute(text("SHOW data_directory")).scalar_one())
+        server.execute(text("CHECKPOINT"))
+        assert in_files(folder / "base", secrets_of_kari) == set()
+        for _ in range(3):
+            server.execute(text("SELECT pg_switch_wal()"))
+            server.execute(text("CHECKPOINT"))
     assert in_files(folder, secrets_of_kari) == set()
 
 
