@@ -38,12 +38,15 @@ _SAID_BY_THE_PERSON = frozenset({Kind.GIVEN, Kind.REFUSED, Kind.WITHDRAWN})
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """What is on the outside of a receipt. `withdraw_url`: where the holder withdraws; without one, the contact."""
+    """What is on the outside of a receipt. `language`: in which we write to the holder; None once that is erased.
+
+    `withdraw_url`: where the holder withdraws; without one, that is the controller's contact.
+    """
 
     receipt_id: str
     created_at: str
     origin: str
-    language: str
+    language: str | None
     withdraw_url: str | None = None
 
 

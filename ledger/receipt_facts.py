@@ -37,8 +37,8 @@ _LISTS_OF_NODES = frozenset(
     | {"dpv:hasStorageCondition"}
 )
 
-# What an entry of a receipt is in DPV. Entries of other kinds, such as how a relay ended, are nobody's proof.
-_TYPE_OF_KIND = {**DPV_STATE_OF_KIND, Kind.ERASED: "dpv:RightExerciseActivity"}
+# What an entry of a receipt is in DPV. Entries of other kinds, such as how a relay ended, do not belong in one.
+DPV_TYPE_OF_KIND = {**DPV_STATE_OF_KIND, Kind.ERASED: "dpv:RightExerciseActivity"}
 # What a verifier says when a member of a record or an event is not what the entries say.
 _REASONS = {
     "@id": "entries_differ",
@@ -96,7 +96,7 @@ def event_facts(leaf: Leaf) -> Node:
     """What happened, when it was said and how, and when it was recorded."""
     return {
         "@id": f"log:entry-{leaf['id']}",
-        "@type": _TYPE_OF_KIND[leaf["kind"]],
+        "@type": DPV_TYPE_OF_KIND[leaf["kind"]],
         "dct:created": leaf["recorded_at"],
         "dpv:isIndicatedAtTime": leaf.get("occurred_at", leaf["recorded_at"]),
         "dpv:hasIndicationMethod": leaf.get("method"),
@@ -119,7 +119,7 @@ def check_agreement(document: Mapping[str, Any], leaves: Sequence[Leaf], origin:
     """The readable part says what these entries say: of all of them, and of one person."""
     if document["@context"] != context(origin):
         raise ReceiptError("context_differs")
-    if not {leaf["kind"] for leaf in leaves} <= _TYPE_OF_KIND.keys():
+    if not {leaf["kind"] for leaf in leaves} <= DPV_TYPE_OF_KIND.keys():
         raise ReceiptError("kind_not_in_receipts")
     if len({leaf["subject"] for leaf in leaves}) != 1:
         raise ReceiptError("subject_differs")

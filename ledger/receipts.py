@@ -15,6 +15,7 @@ from ledger.keyring import Key
 from ledger.log import StoredEntry, entry_by_id, node_reader
 from ledger.note import Checkpoint, parse_checkpoint, sign_note, unverified_text
 from ledger.receipt_document import Cover, format_document
+from ledger.receipt_facts import DPV_TYPE_OF_KIND
 from ledger.receipt_verification import base64_of, check_contents, open_signed, signed_text
 from ledger.sealing import commitment
 from ledger.tables import ledger_entry
@@ -22,9 +23,6 @@ from ledger.tables import vault as boxes
 from schemas.entry import Kind, format_time
 from schemas.policy import Policy
 
-LANGUAGE = "nb"  # of somebody whose language was erased with everything else
-# What a receipt may be about. The rest of a delivery, such as what was dropped at the door, is nobody's proof.
-PROVEN_KINDS = (Kind.GIVEN, Kind.REFUSED, Kind.WITHDRAWN, Kind.REVOKED, Kind.EXPIRED, Kind.ERASED)
 # What was sealed with a withdrawal may name somebody else's address: a spelling that only perhaps is this person's.
 DISCLOSED_KINDS = (Kind.REQUESTED, Kind.GIVEN)
 
@@ -55,7 +53,7 @@ def build_receipt(
         receipt_id=str(uuid.uuid4()),
         created_at=format_time(now_ms),
         origin=checkpoint.origin,
-        language=person.language if person else LANGUAGE,
+        language=person.language if person else None,
         withdraw_url=withdraw_url,
     )
     document = format_document(policy, cover, [json.loads(entry.leaf) for entry in entries])
@@ -87,7 +85,7 @@ def _sign(document: dict[str, Any], checkpoint: Checkpoint, key: Key) -> bytes:
 def _entries_of(connection: Connection, cause: bytes, subject: bytes) -> list[StoredEntry]:
     """What the delivery behind `cause` wrote about this person, and what that confirms; in the order of the ledger."""
     delivery = select(ledger_entry.c.inbox_id).where(ledger_entry.c.id == cause).scalar_subquery()
-    same_delivery = and_(ledger_entry.c.inbox_id == delivery, ledger_entry.c.kind.in_(PROVEN_KINDS))
+    same_delivery = and_(ledger_entry.c.inbox_id == delivery, ledger_entry.c.kind.in_(list(DPV_TYPE_OF_KIND)))
     condition = and_(ledger_entry.c.subject == subject, or_(ledger_entry.c.id == cause, same_delivery))
     found = {
         entry_id: entry_by_id(connection, entry_id)

@@ -17,6 +17,7 @@ from pyld import jsonld
 from sqlalchemy import delete, select
 
 from ledger import vault
+from ledger.canonical import CanonicalError
 from ledger.checkpoints import note_signers, note_verifiers
 from ledger.erasure import erase
 from ledger.errors import NotFoundError
@@ -27,11 +28,12 @@ from ledger.receipt_document import Cover, format_document
 from ledger.receipt_facts import ReceiptError, check_agreement
 from ledger.receipt_verification import RECEIPT_SIZE_MAX_BYTES, Proven, signed_text, verify_receipt
 from ledger.receipts import build_receipt
-from ledger.tables import ledger_entry
+from ledger.tables import ledger_entry, subject
 from ledger.tables import vault as boxes
 from schemas.entry import Kind
 from schemas.policy import Policy
 from schemas.strict_json import parse_json
+from tests.guards.source import SNAKE_CASE
 from tests.ledger.desk import Desk
 from tests.world import ORIGIN, ROOT, World, settings_for
 from workers.context import now_ms
@@ -53,7 +55,6 @@ class Held:
     receipt_key: Key
     receipt_keys: tuple[NoteVerifier, ...]
     ledger_keys: tuple[NoteVerifier, ...]
-    mails: tuple[EmailMessage, ...]
 
     def verify(self, receipt: bytes) -> Proven:
         return verify_receipt(receipt, self.receipt_keys, self.ledger_keys)
@@ -107,6 +108,9 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     handles = list(dict.fromkeys(leaf["subject"] for leaf in world.leaves() if "subject" in leaf))
     erase_in(world, bytes.fromhex(handles[1]))
     erased = newest_receipt(world)
+    with world.database.read() as connection:
+        left = connection.execute(select(subject.c.handle)).scalars().all()
+    assert [handle.hex() for handle in left] == handles[:1], "what follows is about somebody who has been erased"
     keyring = keys_of(world)
     yield Held(
         given_,
@@ -116,7 +120,6 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
         keyring["receipt"],
         note_verifiers(keyring["receipt"]),
         note_verifiers(keyring["checkpoint"]),
-        tuple(world.mails()),
     )
     world.close()
 
@@ -429,6 +432,35 @@ def test_one_changed_byte_is_refused_unless_it_is_white_space_between_members(
         return
     assert document_of(bytes(changed)) == document_of(held.given)
     assert proven == held.verify(held.given)
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3),
+    lambda parts: (
+        st.lists(parts, max_size=2) | st.dictionaries(st.sampled_from(["@id", "@type", "x"]), parts, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@given(which=st.integers(0, 10_000), depth=st.integers(1, 8), junk=JUNK)
+def test_whatever_is_signed_verifies_or_is_refused_with_a_reason(held: Held, which: int, depth: int, junk: Any) -> None:
+    """Nothing else leaves: the file comes from a stranger, and so may the key."""
+    document = document_of(held.given)
+    paths = sorted({path[:depth] for path in members(document) if path[0] != "signature"}, key=str)
+    *parents, last = paths[which % len(paths)]
+    node: Any = document
+    for name in parents:
+        node = node[name]
+    node[last] = junk
+    try:
+        changed = held.resign(document)
+    except CanonicalError:  # text in no normal form cannot be signed
+        return
+    try:
+        held.verify(changed)
+    except ReceiptError as refused:
+        assert SNAKE_CASE.fullmatch(refused.reason)
 
 
 RAW: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
