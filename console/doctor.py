@@ -8,7 +8,8 @@ import click
 from redis import RedisError
 from sqlalchemy import func, select
 
-from console.operator import Exit, Operator, Speaker, command
+from console.operator import Exit, Operator, Speaker, at, command
+from ledger import quarantine
 from ledger.checkpoints import read_state
 from ledger.errors import LedgerError
 from ledger.heartbeat import last_beat_ms
@@ -20,6 +21,7 @@ from ledger.tables import inbox, relay
 from schemas.policy import PolicyError, load_policy
 from schemas.settings import form_secrets_name
 from workers.context import now_ms
+from workers.outlets import standings
 from workers.queue import connect
 from workers.relays.action import RelayError
 
@@ -61,7 +63,7 @@ def _run(operator: Operator) -> Iterator[Finding]:
     except LedgerError as error:
         yield Finding(FAULT, "context", error.reason)
         return
-    for check in (_database, _queue, _secrets, _processors, _work, _clock, _signer):
+    for check in (_database, _queue, _secrets, _processors, _work, _clock, _signer, _quarantine, _publishing):
         try:
             yield from check(operator)
         except LedgerError as error:
@@ -169,6 +171,26 @@ def _clock(operator: Operator) -> Iterator[Finding]:
     ago_s = max(0, now_ms() - seen_ms) // 1000
     level = OK if ago_s * 1000 < CLOCK_LATE_MS else FAULT
     yield Finding(level, "clock", f"seen {ago_s} s ago")
+
+
+def _publishing(operator: Operator) -> Iterator[Finding]:
+    with operator.context.database.read() as connection:
+        found = standings(connection, operator.settings, now_ms())
+    if not found:
+        yield Finding(
+            WARNING, "publishing", "no checkpoint is kept elsewhere: docs/guides/keep-checkpoints-elsewhere.md"
+        )
+    for one in found:
+        yield Finding(
+            WARNING if one.is_late else OK, "publishing", f"{one.name}: last {at(one.published_at_ms) or 'never'}"
+        )
+
+
+def _quarantine(operator: Operator) -> Iterator[Finding]:
+    with operator.context.database.read() as connection:
+        reason = quarantine.reason_of(connection)
+    if reason is not None:
+        yield Finding(FAULT, "quarantine", f"{reason}: nothing is recorded or carried; docs/guides/restore.md")
 
 
 def _signer(operator: Operator) -> Iterator[Finding]:

@@ -10,8 +10,14 @@ from ledger.errors import SignerError
 from ledger.log import size
 from ledger.tables import quarantine
 
-# What the signer or a witness says when the tree is not a continuation of the one that it knows.
-ANOTHER_HISTORY = frozenset({"ledger_behind_signer", "ledger_forked", "witness_is_ahead", "witness_saw_another_tree"})
+# What the signer, a witness or the mirror says when the tree is not a continuation of the one that it knows.
+ANOTHER_HISTORY = frozenset(
+    {
+        *("ledger_behind_signer", "ledger_forked"),
+        *("witness_is_ahead", "witness_saw_another_tree"),
+        *("mirror_is_ahead", "mirror_differs"),
+    }
+)
 
 
 def enter(connection: Connection, reason: str, at_ms: int) -> bool:

@@ -5,9 +5,9 @@ import click
 from console.ledger.copies import export, mirror
 from console.ledger.keys import rotate_keys
 from console.ledger.reading import checkpoint, proof, verify
-from console.ledger.restoring import drill, restore_ledger
+from console.ledger.restoring import drill, restore_ledger, resume
 
-COMMANDS = (verify, checkpoint, proof, export, mirror, restore_ledger, drill, rotate_keys)
+COMMANDS = (verify, checkpoint, proof, export, mirror, restore_ledger, resume, drill, rotate_keys)
 
 
 @click.group()

@@ -1,4 +1,4 @@
-"""`flask ledger restore | drill`: out of quarantine with the mirror, and the same on a copy, before it is needed."""
+"""`flask ledger restore | resume | drill`: out of quarantine, and the same on a copy before it is needed."""
 
 import shutil
 import tempfile
@@ -80,6 +80,21 @@ def drill(operator: Operator, speak: Speaker, backup: str, mirror: Path | None, 
     )
     if report.problems:
         raise SystemExit(int(Exit.NO))
+
+
+@click.command("resume")
+@command
+def resume(operator: Operator, speak: Speaker) -> None:
+    """Lift the quarantine after a false alarm: only if the ledger does continue what the signer remembers."""
+    state = _state(operator)
+    if state is None:
+        raise RefusedError("signer_state_missing")
+    with operator.context.database.write() as connection:
+        reason = quarantine.reason_of(connection)
+        quarantine.lift(connection)
+        if again := quarantine.assess(connection, state, now_ms()):
+            raise RefusedError(again)
+    speak.document({"result": "resumed", "was": reason})
 
 
 @contextmanager

@@ -252,6 +252,22 @@ def test_without_anything_that_says_how_long_it_was_nothing_is_restored(day: Day
     assert done.exit_code == 0, done.output
 
 
+def test_a_false_alarm_is_ended_by_hand_and_a_true_one_is_not(day: Day) -> None:
+    day.desk.give(KARI, NOW_MS)
+    day.back_up()
+    day.desk.give(OLA, NOW_MS)
+    day.mirror_now()
+    with day.world.database.write() as connection:
+        quarantine.enter(connection, "witness_is_ahead", NOW_MS)
+    assert json.loads(day.world.command("ledger", "resume", "--json").stdout)["was"] == "witness_is_ahead"
+    assert day.desk.check() == "given"
+    day.put_back()
+    day.world.command("database", "upgrade")
+    refused = day.world.command("ledger", "resume")
+    assert (refused.exit_code, refused.output.strip()) == (4, "ledger_behind_signer")
+    assert day.desk.check() == "quarantined"
+
+
 def test_a_drill_shows_that_it_would_work_and_touches_nothing(day: Day) -> None:
     day.desk.give(KARI, NOW_MS)
     day.back_up()

@@ -5,9 +5,19 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from ledger.state import GIVEN, NEVER, REFUSED, REQUESTED, WITHDRAWN, ConsentState, effective_at_ms, reduce_state
+from ledger.state import (
+    GIVEN,
+    NEVER,
+    REFUSED,
+    REQUESTED,
+    REVOKED,
+    WITHDRAWN,
+    ConsentState,
+    effective_at_ms,
+    reduce_state,
+)
 
-KINDS = (REQUESTED, REFUSED, GIVEN, WITHDRAWN)
+KINDS = (REQUESTED, REFUSED, GIVEN, REVOKED, WITHDRAWN)
 # Few different times, so that ties are common.
 EVENTS = some.lists(some.tuples(some.sampled_from(KINDS), some.integers(1, 3)), min_size=1, max_size=6)
 
@@ -20,11 +30,11 @@ def fold(events: list[ConsentState] | tuple[ConsentState, ...]) -> ConsentState:
 
 
 def plain_model(events: list[tuple[str, int]]) -> tuple[str, int]:
-    """Decision 0001, read out loud: the latest decisive event, withdrawn if there is one among the latest."""
-    decisive = [(kind, at_ms) for kind, at_ms in events if kind in (GIVEN, WITHDRAWN)]
+    """Decision 0001, read out loud: the latest decisive event, withdrawn if there is one among the latest, then revoked."""
+    decisive = [(kind, at_ms) for kind, at_ms in events if kind in (GIVEN, REVOKED, WITHDRAWN)]
     if decisive:
         latest_ms = max(at_ms for _, at_ms in decisive)
-        return (WITHDRAWN if (WITHDRAWN, latest_ms) in decisive else GIVEN), latest_ms
+        return next(kind for kind in (WITHDRAWN, REVOKED, GIVEN) if (kind, latest_ms) in decisive), latest_ms
     asked = [at_ms for kind, at_ms in events if kind == REQUESTED]
     refused = [at_ms for kind, at_ms in events if kind == REFUSED]
     return (REQUESTED, max(asked)) if asked else (REFUSED, max(refused))
@@ -46,15 +56,16 @@ def test_folding_in_two_parts_gives_the_same(said: list[tuple[str, int]], cut: i
     assert reduce_state(fold(events[:cut]), fold(events[cut:])) == fold(events)
 
 
-def test_a_tie_means_withdrawn_whatever_was_recorded_last() -> None:
+def test_a_tie_means_stopped_whatever_was_recorded_last() -> None:
     given_late = ConsentState(GIVEN, 5, 9)
-    withdrawn_early = ConsentState(WITHDRAWN, 5, 1)
-    assert reduce_state(given_late, withdrawn_early) is withdrawn_early
-    assert reduce_state(withdrawn_early, given_late) is withdrawn_early
+    for stop in (WITHDRAWN, REVOKED):
+        stopped_early = ConsentState(stop, 5, 1)
+        assert reduce_state(given_late, stopped_early) is stopped_early
+        assert reduce_state(stopped_early, given_late) is stopped_early
 
 
 def test_an_undecided_event_never_changes_a_decision() -> None:
-    for decided, undecided in itertools.product((GIVEN, WITHDRAWN), (REQUESTED, REFUSED)):
+    for decided, undecided in itertools.product((GIVEN, REVOKED, WITHDRAWN), (REQUESTED, REFUSED)):
         state = ConsentState(decided, 1, 0)
         assert reduce_state(state, ConsentState(undecided, 1_000, 1)) is state
 
