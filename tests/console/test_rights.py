@@ -1,7 +1,6 @@
 """What an operator does for a person: dry first, refused with a reason, and always an entry of the ledger."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -98,18 +97,6 @@ def test_a_revocation_stops_and_is_carried_and_mails_nobody(given: World, reason
     given.sign()
     given.carry()
     assert len(given.mails()) == mails + 1, "the receipt of the grant, which waited for a checkpoint"
-
-
-def test_a_person_who_was_revoked_may_say_yes_again(given: World) -> None:
-    run(given, "consents", "revoke", "--email", KARI, "--reason", "bounce")
-    later_s = int(time.time()) + 2  # a sender's time is in whole seconds
-    assert given.post_signed("newsletter", {"email": KARI, "newsletter": "yes"}, at_s=later_s).status_code == 200
-    given.record()
-    given.sign()
-    given.carry()
-    given.confirm()
-    given.record()
-    assert given.check(KARI)["reason"] == "given"
 
 
 def test_an_unknown_purpose_is_refused(given: World) -> None:

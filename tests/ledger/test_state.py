@@ -30,7 +30,7 @@ def fold(events: list[ConsentState] | tuple[ConsentState, ...]) -> ConsentState:
 
 
 def plain_model(events: list[tuple[str, int]]) -> tuple[str, int]:
-    """Decision 0001, read out loud: the latest decisive event, withdrawn if there is one among the latest, then revoked."""
+    """Decision 0001, read out loud: the latest decisive event; among the latest, a withdrawal, then a revocation."""
     decisive = [(kind, at_ms) for kind, at_ms in events if kind in (GIVEN, REVOKED, WITHDRAWN)]
     if decisive:
         latest_ms = max(at_ms for _, at_ms in decisive)

@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from ledger.sealing import unseal_versioned
 from ledger.tables import relay, subject, suppression
+from ledger.withdrawal import revoke
 from tests.ledger.desk import (
     DAY_MS,
     HOUR_MS,
@@ -184,3 +185,18 @@ def test_a_grant_that_was_overtaken_stays_so_when_the_other_spelling_says_yes_ag
     )
     desk.say(sign_up("kari+news@example.no"), NOW_MS + HOUR_MS)
     assert [desk.check("kari+news@example.no"), desk.check("kari@example.no")] == ["given", "withdrawn"]
+
+
+def test_who_was_revoked_is_stopped_and_may_say_yes_again(any_world: World) -> None:
+    desk = Desk(any_world)
+    desk.give(KARI, NOW_MS, "newsletter", "offers")
+    handle = desk.handle()
+    with desk.database.write() as connection:
+        revoke(connection, desk.recorder(NOW_MS + HOUR_MS), handle, ("newsletter",), "bounce")
+    assert (desk.check(), desk.check(purpose="offers")) == ("revoked", "given")
+    assert {row.processor for row in desk.relays(action="withdraw")} == set(any_world.policy.processors)
+    desk.say(sign_up(sent_at_ms=NOW_MS), NOW_MS + 2 * DAY_MS)
+    assert desk.check() == "revoked", "an older yes overturns no revocation"
+    desk.give(KARI, NOW_MS + 4 * DAY_MS)
+    assert desk.check() == "given"
+    assert desk.problems() == []
