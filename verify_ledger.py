@@ -30,6 +30,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
@@ -123,7 +124,8 @@ MEMBERS = {
     "subject": HEX_16,
 }
 ALWAYS = {"id", "kind", "recorded_at"}
-READ = {"commitment", "kind", "public_key_sha256", "state", "subject"}
+TIMES = [name for name, pattern in MEMBERS.items() if pattern == TIME]
+READ = {"commitment", "kind", "public_key_sha256", "state", "subject", *TIMES}
 
 
 def leaf_pattern() -> re.Pattern[bytes]:
@@ -144,7 +146,17 @@ def check_leaf(leaf: bytes, position: int) -> re.Match[bytes]:
         raise Refused(what_is_wrong_with(leaf), position)
     if (found["state"] or b"").decode() != STATES.get(found["kind"].decode(), ""):
         raise Refused("state_does_not_fit_kind", position)
+    for name in TIMES:
+        if found[name]:
+            check_time(found[name], position)
     return found
+
+
+def check_time(text: bytes, position: int) -> None:
+    try:
+        datetime.fromisoformat(text[:-1].decode())  # without the Z, which Python reads only from 3.11 on
+    except ValueError:
+        raise Refused("time_impossible", position) from None
 
 
 def what_is_wrong_with(leaf: bytes) -> str:

@@ -6,6 +6,7 @@ It shares no line with the ledger's own code, so what both accept was written do
 import ast
 import json
 import random
+import re
 import subprocess
 import sys
 from base64 import b64encode
@@ -567,3 +568,12 @@ def test_it_needs_python_3_9_and_one_library() -> None:
 def test_without_the_library_it_says_what_to_install(desk: Desk) -> None:
     done = subprocess.run([sys.executable, "-I", "-S", VERIFIER, "--help"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (3, "cryptography_missing: pip install cryptography\n")
+
+
+def test_every_reason_is_explained_to_whoever_gets_it() -> None:
+    text = VERIFIER.read_text(encoding="utf-8")
+    reasons = set(re.findall(r'(?:Refused|Misused|Unanswerable)\("(\w+)|"(\w+)" if |return "(\w+)"|else "(\w+)"', text))
+    named = {name for groups in reasons for name in groups if name}
+    guide = (ROOT / "docs" / "guides" / "verify-the-ledger.md").read_text(encoding="utf-8")
+    assert len(named) > 20
+    assert [name for name in named if not re.search(rf"[`: ]{name}[` ]", guide)] == []
