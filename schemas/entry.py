@@ -1,11 +1,10 @@
 """The ledger entry: event kinds, leaf fields and their closed vocabulary (docs/decisions/0001-record.md).
 
-One table says what each member of a leaf may hold. Two readers are made from it: a grammar of the leaf's exact bytes,
-for our own writing and the audit, and a marshmallow schema for documents from elsewhere.
+One table says what each member of a leaf may hold; the grammar of a leaf's exact bytes is made from it. Whatever is
+written is matched against that, and so is whatever is read.
 """
 
 import datetime
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from marshmallow import Schema, ValidationError, validate
-from marshmallow import fields as ma
+from marshmallow import validate
 
 VERSION = 1
 FIELDS = ("email", "first_name", "last_name", "company", "other")
@@ -159,24 +157,6 @@ def _grammar() -> "re.Pattern[bytes]":
 LEAF_GRAMMAR = _grammar()
 
 
-class _LeafMembers(Schema):
-    """Unknown keys are errors (marshmallow's default): a person's name fits nowhere."""
-
-
-def _member(name: str) -> "ma.Field[Any]":
-    if name in _NUMBERS:
-        return ma.Integer(strict=True, validate=validate.Range(1, 10**15 - 1))
-    return ma.String(required=name in _REQUIRED, validate=validate.Regexp(rf"(?:{MEMBERS[name]})\Z"))
-
-
-LeafSchema = _LeafMembers.from_dict(
-    {name: _member(name) for name in MEMBERS}
-    | {"v": ma.Integer(required=True, strict=True, validate=validate.Equal(VERSION))},
-    name="LeafSchema",
-)
-_LEAF = LeafSchema()
-
-
 @lru_cache(maxsize=1024)
 def _format_second(at_s: int) -> str:
     return datetime.datetime.fromtimestamp(at_s, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
@@ -248,16 +228,3 @@ def _wrong_members(written: list[str]) -> list[str]:
         for name, member in zip(names, written, strict=True)
         if not re.fullmatch(MEMBERS[name] if name in _NUMBERS else f'"(?:{MEMBERS[name]})"', member.partition(":")[2])
     ]
-
-
-def leaf_document(entry: Entry) -> Mapping[str, Any]:
-    """The leaf of an entry as a document."""
-    document: dict[str, Any] = json.loads(format_leaf(entry))
-    return document
-
-
-def check_leaf(document: Mapping[str, Any]) -> None:
-    """Raise ValidationError unless the document is a leaf."""
-    errors = _LEAF.validate(dict(document))
-    if errors:
-        raise ValidationError(sorted(errors))

@@ -9,6 +9,7 @@ from ledger.withdrawal import revoke
 from tests.ledger.desk import (
     DAY_MS,
     HOUR_MS,
+    KARI,
     MINUTE_MS,
     NOW_MS,
     Desk,
