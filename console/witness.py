@@ -110,7 +110,7 @@ def parse_watched_log(data: bytes) -> WatchedLog:
         document = json.loads(data)
         head = TreeHead(int(document["size"]), b64decode(document["root"], validate=True))
         return WatchedLog(str(document["origin"]), tuple(map(str, document["vkeys"])), head)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise WitnessStateError("witness_state_malformed") from None
 
 
@@ -121,7 +121,7 @@ def load_signer(folder: Path) -> CosignatureSigner:
         return CosignatureSigner(str(document["name"]), private_key)
     except OSError:
         raise NotFoundError("witness_key_missing") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise WitnessStateError("witness_key_malformed") from None
 
 

@@ -131,7 +131,7 @@ def parse_message(data: bytes) -> Message:
     """The inverse of format_message; ValidationError when it is none of ours."""
     try:
         document = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValidationError("not a message") from None
     loaded: Message = _MESSAGE.load(document)
     return loaded

@@ -63,7 +63,7 @@ def parse_parked(data: bytes) -> tuple[object, int | None]:
     """The inverse of format_parked: (document, signed_at_ms). Raises NotUnderstood if it holds something else."""
     try:
         document: Any = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, Mapping) or set(document) != {"document", "signed_at_ms"}:
         raise NotUnderstood("not_a_parked_body")
