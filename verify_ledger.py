@@ -52,10 +52,11 @@ COMMITMENT = b"samtykke/commitment/v1\x00"
 
 
 class Refused(Exception):
-    """What was given does not verify. `position`: the entry where that was seen."""
+    """What was given does not verify. `position`: of the entry at fault, `size`: of the checkpoint, where one is."""
 
-    def __init__(self, reason: str, position: int | None = None) -> None:
-        super().__init__(reason if position is None else f"{reason} at entry {position}")
+    def __init__(self, reason: str, position: int | None = None, size: int | None = None) -> None:
+        at = f" at entry {position}" if position is not None else ""
+        super().__init__(reason + at + (f" of size {size}" if size is not None else ""))
 
 
 class Unanswerable(Exception):
@@ -186,11 +187,19 @@ def parse_json(data: bytes) -> dict[str, Any]:
             raise ValueError
         return found
 
+    def whole(text: str) -> int:
+        number = int(text)
+        if abs(number) >= 2**53:  # beyond it, readers differ
+            raise ValueError
+        return number
+
     def refuse(_: str) -> NoReturn:
         raise ValueError
 
     try:
-        document = json.loads(data.decode(), object_pairs_hook=members, parse_float=refuse, parse_constant=refuse)
+        document = json.loads(
+            data.decode(), object_pairs_hook=members, parse_int=whole, parse_float=refuse, parse_constant=refuse
+        )
     except RecursionError:
         raise ValueError from None
     if not isinstance(document, dict):
@@ -356,6 +365,8 @@ def open_checkpoint(data: bytes, keys: Sequence[Key], witnesses: Sequence[Key] =
     found = CHECKPOINT.fullmatch(text)
     try:
         origin, size, root = found[1], int(found[2]), decode_base64(found[3])  # type: ignore[index]
+        if size >= 2**63:
+            raise ValueError
     except (TypeError, ValueError):
         raise Refused("checkpoint_malformed") from None
     # A key speaks for the ledger of its own name: another one's key must not vouch for this one.
@@ -398,7 +409,7 @@ def verify_export(
         raise Refused("ledger_cut_short")
     tree, kinds = Tree(), Counter[str]()
     if roots.get(0, tree.root()) != tree.root():
-        raise Refused("checkpoint_differs", 0)
+        raise Refused("checkpoint_differs", size=0)
     with open(os.path.join(folder, "entries.ndjson"), "rb") as file:
         for position, leaf in enumerate(read_leaves(file)):
             if position == checkpoint.size:
@@ -407,18 +418,21 @@ def verify_export(
             tree.append(leaf)
             kinds[found["kind"].decode()] += 1
             if tree.size in roots and roots[tree.size] != tree.root():
-                raise Refused("root_differs" if tree.size == checkpoint.size else "checkpoint_differs", position)
+                raise Refused("root_differs" if tree.size == checkpoint.size else "checkpoint_differs", size=tree.size)
             see(position, leaf, found)
     if tree.size < checkpoint.size:
         raise Refused("entries_missing", tree.size)
     return Export(checkpoint, kinds)
 
 
-def roots_by_size(checkpoints: Iterable[Checkpoint]) -> dict[int, bytes]:
+def roots_by_size(checkpoints: Sequence[Checkpoint]) -> dict[int, bytes]:
+    """Of checkpoints that are said to be of one history."""
     roots: dict[int, bytes] = {}
     for one in checkpoints:
+        if one.origin != checkpoints[0].origin:
+            raise Refused("checkpoint_of_another_ledger")
         if roots.setdefault(one.size, one.root) != one.root:
-            raise Refused("two_roots_for_one_size")
+            raise Refused("two_roots_for_one_size", size=one.size)
     return roots
 
 

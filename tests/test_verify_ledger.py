@@ -25,6 +25,8 @@ from ledger.cosignature import CosignatureSigner
 from ledger.keyring import load_keyring
 from ledger.note import Checkpoint, NoteSigner, format_checkpoint, sign_note, unverified_text
 from schemas.entry import DPV_STATE_OF_KIND, MEMBERS, Entry, Kind, format_leaf
+from tests.guards.source import ROOMS, modules
+from tests.guards.test_rooms import imported
 from tests.ledger.desk import NOW_MS, append_purchases
 from tests.world import ORIGIN, ROOT, World, settings_for
 
@@ -176,6 +178,8 @@ def test_every_entry_about_one_person_is_listed(held: Held, desk: Desk) -> None:
         assert lines[0].startswith(f"verified     {len(about)} entries of {len(held.leaves)} ")
     told = desk.run("subject", folder, "0" * 32, "--key", held.key)
     assert told.startswith("verified     0 entries")
+    hidden = desk.export([leaf for leaf in held.leaves if b"consent.withdrawn" not in leaf], held.checkpoint, "hidden")
+    desk.refuse("entries_missing", "subject", hidden, handle, "--key", held.key)
     assert desk.run("subject", folder, "Kari", "--key", held.key, code=2) == "wrong use: handle_malformed"
 
 
@@ -278,7 +282,6 @@ def test_changed_entries_are_refused(held: Held, desk: Desk, attack: str) -> Non
     entries = change(held.entries)
     assert entries != held.entries
     desk.refuse(reason, "export", desk.export(entries, held.checkpoint), "--key", held.key)
-    desk.refuse(reason, "subject", desk.folder / "export", "0" * 32, "--key", held.key)
 
 
 @pytest.mark.parametrize("attack", ON_CHECKPOINT)
@@ -327,6 +330,28 @@ def test_a_key_of_another_name_does_not_vouch_for_this_ledger(held: Held, desk: 
     folder = desk.export(held.leaves, held.sign(held.leaves, held.receipt_signer))
     key = held.receipt_signer.vkey()
     desk.refuse("origin_is_not_the_name_of_the_key", "export", folder, "--key", key)
+
+
+def test_a_checkpoint_of_another_ledger_is_no_older_one(held: Held, desk: Desk) -> None:
+    folder, key = desk.export(held.entries, held.checkpoint), held.receipt_signer
+    older = desk.put("older", sign_note(format_checkpoint(Checkpoint(key.name, 0, tlog.EMPTY_ROOT)), [key]).encode())
+    keys = "--key", held.key, "--key", key.vkey()
+    desk.refuse("checkpoint_of_another_ledger", "export", folder, *keys, "--checkpoint", older)
+
+
+def test_a_signed_text_that_is_no_checkpoint(held: Held, desk: Desk) -> None:
+    root = b64encode(tlog.EMPTY_ROOT).decode()
+    for text in (
+        "",
+        "hello\n",
+        f"{ORIGIN}\n0\n{root[:-1]}\n",
+        f"{ORIGIN}\n{2**63}\n{root}\n",
+        f"{ORIGIN}\n01\n{root}\n",
+    ):
+        folder = desk.export(b"", sign_note(text + "more\n", [held.signer]).encode())
+        desk.refuse("checkpoint_malformed", "export", folder, "--key", held.key)
+    empty = desk.export(b"", held.sign([]))
+    assert desk.run("export", empty, "--key", held.key).startswith("verified     0 entries")
 
 
 def test_only_the_witness_that_is_named_counts(held: Held, desk: Desk) -> None:
@@ -384,6 +409,7 @@ ON_RECEIPT: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
     "hashes that are none": ("receipt_malformed", lambda receipt: entry_of(receipt).update(proof=["AAAA"])),
     "no ledger": ("receipt_malformed", lambda receipt: receipt.pop("ledger")),
     "a fraction": ("receipt_malformed", lambda receipt: receipt.update(x=1.5)),
+    "a number that readers round": ("receipt_malformed", lambda receipt: receipt.update(x=2**53)),
 }
 
 
@@ -563,6 +589,11 @@ def test_it_needs_python_3_9_and_one_library() -> None:
     assert roots - set(sys.stdlib_module_names) == NEEDS
     for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
         assert (function.end_lineno or 0) - function.lineno < 50
+
+
+def test_the_program_does_not_lean_on_it() -> None:
+    """Two opinions, or none: what one of them has wrong, the other must be able to refuse."""
+    assert [module.path for module in modules(*ROOMS) if "verify_ledger" in {*imported(module)}] == []
 
 
 def test_without_the_library_it_says_what_to_install(desk: Desk) -> None:
