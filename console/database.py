@@ -1,4 +1,6 @@
-"""`flask database`: bring the schema up to date. The `release` process of the Procfile."""
+"""`flask database`: bring the schema up to date, as the `release` process of the Procfile does; copy it."""
+
+from pathlib import Path
 
 import click
 
@@ -6,7 +8,7 @@ from console.operator import Operator, Speaker, command
 from ledger import quarantine
 from ledger.checkpoints import read_state
 from ledger.database import Database
-from ledger.errors import SignerError
+from ledger.errors import RefusedError, SignerError
 from ledger.keyring import SIGNER_STATE
 from ledger.migrate import current_revision, newest_revision, upgrade
 from workers.context import now_ms
@@ -38,3 +40,17 @@ def _assess(operator: Operator, target: Database) -> str | None:
             return quarantine.reason_of(connection) or (
                 None if error.reason == "signer_state_missing" else error.reason
             )
+
+
+@database.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@command
+def backup(operator: Operator, speak: Speaker, file: Path) -> None:
+    """Copy the SQLite database into a new file, while the service runs. With PostgreSQL use pg_dump."""
+    source = operator.context.database
+    if not source.is_sqlite:
+        raise RefusedError("use_pg_dump")
+    if file.exists():
+        raise RefusedError("file_exists")
+    source.copy_to(file)
+    speak.document({"file": str(file), "size_bytes": file.stat().st_size})

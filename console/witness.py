@@ -20,6 +20,7 @@ from ledger.cosignature import CosignatureSigner
 from ledger.durable_file import create_file, locked, replace_file
 from ledger.errors import LedgerError, NotFoundError, RefusedError
 from ledger.note import NoteVerifier
+from ledger.tlog import HASH_SIZE_BYTES
 from ledger.witness import (
     EMPTY_HEAD,
     REQUEST_SIZE_MAX_BYTES,
@@ -108,10 +109,13 @@ def format_watched_log(watched: WatchedLog) -> bytes:
 def parse_watched_log(data: bytes) -> WatchedLog:
     try:
         document = json.loads(data)
-        head = TreeHead(int(document["size"]), b64decode(document["root"], validate=True))
-        return WatchedLog(str(document["origin"]), tuple(map(str, document["vkeys"])), head)
+        size, root = document["size"], b64decode(document["root"], validate=True)
+        watched = WatchedLog(str(document["origin"]), tuple(map(str, document["vkeys"])), TreeHead(size, root))
     except (ValueError, KeyError, TypeError, RecursionError):
         raise WitnessStateError("witness_state_malformed") from None
+    if type(size) is not int or size < 0 or len(root) != HASH_SIZE_BYTES:
+        raise WitnessStateError("witness_state_malformed")
+    return watched
 
 
 def load_signer(folder: Path) -> CosignatureSigner:

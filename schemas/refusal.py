@@ -27,8 +27,10 @@ MESSAGES = {
     401: "The sender could not be verified.",
     404: "There is nothing here.",
     405: "This address does not take that method.",
+    409: "The ledger does not continue what was presented.",
     413: "The body is too large.",
     415: "This content type or encoding is not accepted.",
+    422: "The document is not what it must be here.",
     500: "Something went wrong on our side.",
     503: "The service cannot store anything now. Try again.",
 }

@@ -283,6 +283,18 @@ def test_a_drill_shows_that_it_would_work_and_touches_nothing(day: Day) -> None:
     assert (len(day.world.leaves()), day.backup.read_bytes()) == (entries, backup)
 
 
+def test_the_backup_command_makes_what_a_drill_takes(day: Day) -> None:
+    day.desk.give(KARI, NOW_MS)
+    file = day.backup.with_name("by-command.db")
+    assert day.world.command("database", "backup", str(file)).exit_code == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    again = day.world.command("database", "backup", str(file))
+    assert (again.exit_code, again.output.strip()) == (4, "file_exists")
+    erase_kari(day.desk)
+    day.mirror_now()
+    assert day.world.command("ledger", "drill", str(file), "--mirror", str(day.mirror)).exit_code == 0
+
+
 def test_a_drill_on_the_ledger_in_use_is_refused(day: Day) -> None:
     day.mirror.mkdir()
     url = str(day.world.settings.database_url)
