@@ -64,6 +64,9 @@ _MOVE_HEAD = (
     .where(ledger_head.c.id == 1, ledger_head.c.size == bindparam("old_size"))
     .values(size=bindparam("new_size"), frontier=bindparam("new_frontier"))
 )
+_NODES = select(ledger_node.c.position, ledger_node.c.hash).where(
+    ledger_node.c.position.in_(bindparam("indexes", expanding=True))
+)
 
 
 def append_many(connection: Connection, entries: Sequence[NewEntry]) -> list[int]:
@@ -129,10 +132,7 @@ def node_reader(connection: Connection) -> tlog.HashReader:
     """Stored node hashes by index, in one read; NotFoundError when one is missing."""
 
     def read(indexes: Sequence[int]) -> Mapping[int, bytes]:
-        rows = connection.execute(
-            select(ledger_node.c.position, ledger_node.c.hash).where(ledger_node.c.position.in_(indexes))
-        )
-        found = {row.position: row.hash for row in rows}
+        found = dict(connection.execute(_NODES, {"indexes": list(indexes)}).tuples().all())
         if len(found) != len(set(indexes)):
             raise NotFoundError("ledger_node_missing")
         return found
