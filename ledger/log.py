@@ -132,7 +132,7 @@ def node_reader(connection: Connection) -> tlog.HashReader:
     """Stored node hashes by index, in one read; NotFoundError when one is missing."""
 
     def read(indexes: Sequence[int]) -> Mapping[int, bytes]:
-        found = dict(connection.execute(_NODES, {"indexes": list(indexes)}).tuples().all())
+        found = dict(connection.execute(_NODES, {"indexes": list(indexes)}).all())
         if len(found) != len(set(indexes)):
             raise NotFoundError("ledger_node_missing")
         return found
