@@ -42,6 +42,6 @@ def uses_of(connection: Connection, key: str) -> Uses:
     uses: dict[int, dict[str, int]] = {}
     for what, query in QUERIES.get(key, {}).items():
         for version, count in connection.execute(query):
-            number = version[0] if isinstance(version, bytes) else version
+            number = int.from_bytes(version, "big") if isinstance(version, bytes) else version
             uses.setdefault(number, {})[what] = count
     return uses

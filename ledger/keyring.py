@@ -4,7 +4,6 @@ A broken web process must not open a box (decision 0001): it holds the inbox *pu
 """
 
 import base64
-import contextlib
 import json
 import os
 import secrets
@@ -67,20 +66,13 @@ class Keyring:
         """`keys_dir`: whence each key comes that `keys` lacks. Raises KeyringError if one cannot be read."""
         self.role = role
         self._keys = dict(keys)
-        self._stamps: dict[str, tuple[int, int]] = {}
-        self._keys_dir = keys_dir
-        if keys_dir is not None:
-            for name in ROLES[role] - self._keys.keys():
-                self._keys[name], self._stamps[name] = _read_key_file(keys_dir, name)
+        self._files = {} if keys_dir is None else {name: _KeyFile(keys_dir, name) for name in ROLES[role] - keys.keys()}
 
     def __getitem__(self, name: str) -> Key:
+        if name in self._files:
+            return self._files[name].read()
         if name not in self._keys:
             raise KeyringError(f"key_not_held_{name}")
-        if self._keys_dir is not None and name in self._stamps:
-            # A file that is away, or not yet copied whole, changes nothing: what we have goes on working.
-            with contextlib.suppress(OSError, KeyringError):
-                if _stamp(key_path(self._keys_dir, name)) != self._stamps[name]:
-                    self._keys[name], self._stamps[name] = _read_key_file(self._keys_dir, name)
         return self._keys[name]
 
     def __repr__(self) -> str:
@@ -91,24 +83,39 @@ def key_path(keys_dir: Path, name: str) -> Path:
     return keys_dir / f"{name}.json"
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    """Another one for every file that was put there: a replaced file is a new inode, an edited one has a new time."""
-    found = path.stat()
-    return found.st_ino, found.st_mtime_ns
+class _KeyFile:
+    """What a key file said last. Looked at before every use, which costs a few microseconds."""
 
+    def __init__(self, keys_dir: Path, name: str) -> None:
+        self._path = str(key_path(keys_dir, name))
+        try:
+            self._seen = self._look()
+        except (OSError, UnicodeDecodeError):
+            raise KeyringError(f"key_missing_{name}") from None
 
-def _read_key_file(keys_dir: Path, name: str) -> tuple[Key, tuple[int, int]]:
-    path = key_path(keys_dir, name)
-    try:
-        stamp = _stamp(path)  # before the text: if that changes meanwhile, the next look reads it again
-        return parse_key(path.read_text(encoding="ascii")), stamp
-    except (OSError, UnicodeDecodeError):
-        raise KeyringError(f"key_missing_{name}") from None
+    def read(self) -> Key:
+        """A file that is away, or not yet copied whole, changes nothing: what we have goes on working."""
+        try:
+            if self._stamp() != self._seen[0]:
+                self._seen = self._look()
+        except (OSError, UnicodeDecodeError, KeyringError):
+            pass
+        return self._seen[1]
+
+    def _stamp(self) -> tuple[int, int]:
+        """Another one for each file that was put there: another inode, or edited at another time."""
+        found = os.stat(self._path)
+        return found.st_ino, found.st_mtime_ns
+
+    def _look(self) -> tuple[tuple[int, int], Key]:
+        stamp = self._stamp()  # before the text: if that changes meanwhile, the next use looks again
+        with open(self._path, encoding="ascii") as file:
+            return stamp, parse_key(file.read())
 
 
 def read_key(keys_dir: Path, name: str) -> Key:
     """One key from its file. Raises KeyringError."""
-    return _read_key_file(keys_dir, name)[0]
+    return _KeyFile(keys_dir, name).read()
 
 
 def replace_key(keys_dir: Path, name: str, key: Key) -> None:

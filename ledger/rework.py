@@ -23,7 +23,7 @@ from ledger.tables import inbox, pending_withdrawal, relay, subject, subject_add
 from schemas.address import parse_address
 
 BOX_BATCH = 500  # about 10 ms of one transaction: nobody waits long for the writer
-PERSON_BATCH = 50  # each is a read of its boxes as well
+PERSON_BATCH = 20  # each is a read of its boxes as well
 REASON = "key_rotation"
 Progress = Callable[[int], object]
 
@@ -110,21 +110,33 @@ def retag(database: Database, pepper: Key, kek: Key, now_ms: int, progress: Prog
 
 def _retag_person(connection: Connection, pepper: Key, kek: Key, handle: bytes, now_ms: int) -> None:
     try:
-        person = vault.load_subject(connection, kek, handle)
-        addresses = vault.emails_to_stop(connection, open_restricted(connection, person, REASON, now_ms))
+        person = open_restricted(connection, vault.load_subject(connection, kek, handle), REASON, now_ms)
+        payloads = vault.open_payloads(connection, person)
     except SealError:
         return
-    for address in addresses:
+    found = {payload.get(field) for payload in payloads for field in ("email", vault.SPELLING)}
+    for address in filter(None, found):
         _move(connection, handle, address_tags(pepper, parse_address(address)))
+
+
+# Prepared once: SQLAlchemy takes longer to put a statement together than the database to run it.
+_HAS_OWNER = select(subject_address.c.subject).where(subject_address.c.narrow == bindparam("key"))
+_MOVE_NARROW = (
+    update(subject_address)
+    .where(subject_address.c.narrow == bindparam("old"), subject_address.c.subject == bindparam("handle"))
+    .values(narrow=bindparam("new"), key_version=bindparam("version"))
+)
+_MOVE_WIDE = [
+    update(table).where(table.c.wide == bindparam("old")).values(wide=bindparam("new"))
+    for table in (subject_address, pending_withdrawal)
+]
 
 
 def _move(connection: Connection, handle: bytes, tags: AddressTags) -> None:
     """One mailbox to its tags of the current version, with everybody who is found by the same wide tag."""
-    known = select(subject_address.c.narrow).where(subject_address.c.narrow == tags.narrow)
     for older in tags.older:
-        if connection.execute(known).first() is None:
-            own = (subject_address.c.narrow == older.narrow) & (subject_address.c.subject == handle)
-            values = {"narrow": tags.narrow, "key_version": tags.key_version}
-            connection.execute(update(subject_address).where(own).values(values))
-        for table in (subject_address, pending_withdrawal):
-            connection.execute(update(table).where(table.c.wide == older.wide).values(wide=tags.wide))
+        if connection.execute(_HAS_OWNER, {"key": tags.narrow}).first() is None:
+            values = {"old": older.narrow, "handle": handle, "new": tags.narrow, "version": tags.key_version}
+            connection.execute(_MOVE_NARROW, values)
+        for statement in _MOVE_WIDE:
+            connection.execute(statement, {"old": older.wide, "new": tags.wide})

@@ -38,7 +38,8 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "receipt": ("receipt",),
 }
 SIGNING = frozenset({"checkpoint", "receipt"})
-# Longer than any transaction may last (ledger.database): nothing that was sealed before the change is still unwritten.
+# Longer than a transaction lasts, whose statements give up after 30 s (ledger.database): by then whatever was sealed
+# before the change is written, or never will be.
 SETTLED_AFTER_MS = 60_000
 
 
@@ -135,6 +136,7 @@ class Rotation:
                     if uses:
                         raise StillUsedError(uses)
                     self._write(_without(self.name, key, version))
+                self._remove_drafts()
             elif not 0 < version < key.current:
                 raise NotFoundError("key_version_unknown")
             self._record(key, version, "retired" if self.name in SIGNING else "destroyed")
@@ -167,6 +169,12 @@ class Rotation:
         for name, half in zip(FILES[self.name], halves, strict=True):
             if read_key(self.keys_dir, name) != half:
                 replace_key(self.keys_dir, name, half)
+
+    def _remove_drafts(self) -> None:
+        """What a kill has left of a file that was being written (ledger.durable_file) may hold the secret still."""
+        for name in FILES[self.name]:
+            for draft in self.keys_dir.glob(f".{name}.json.*"):
+                draft.unlink()
 
     def _record(self, key: Key, version: int, reason: str) -> None:
         """Once. The first version is not announced: it is as old as the ledger."""

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from console.operator import Exit, Operator, Speaker, command, stop
-from ledger.errors import RefusedError
+from ledger.errors import KeyringError, RefusedError
 from ledger.keyring import ROLES
 from ledger.rotation import FILES, Rotation, Standing, StillUsedError, standing
 from workers.context import now_ms
@@ -28,8 +28,10 @@ def rotate_keys(
         raise click.UsageError("Which key? Missing argument 'NAME'.")
     if operator.settings.keyring:
         raise RefusedError("keys_not_on_disk")
-    if name is None or status:
-        _show(operator, speak, list(FILES) if name is None else [name])
+    if name is None:
+        _show(speak, [_row_or_reason(operator, each) for each in FILES])
+    elif status:
+        _show(speak, [_row(_standing(operator, name))])
     elif finish:
         _finish(operator, speak, name)
     elif destroy is not None:
@@ -38,10 +40,17 @@ def rotate_keys(
         _begin(operator, speak, name)
 
 
-def _show(operator: Operator, speak: Speaker, names: list[str]) -> None:
-    rows = [_row(_standing(operator, name)) for name in names]
+def _show(speak: Speaker, rows: list[dict[str, Any]]) -> None:
     shown = rows if speak.as_json else [{column: _cell(value) for column, value in row.items()} for row in rows]
     speak.rows(shown, ["key", "current", "versions", "retired", "used_by", "next"], "")
+
+
+def _row_or_reason(operator: Operator, name: str) -> dict[str, Any]:
+    """Where folders hold only what each process needs, no folder has every key."""
+    try:
+        return _row(_standing(operator, name))
+    except KeyringError as error:
+        return {"key": name, "next": error.reason}
 
 
 def _standing(operator: Operator, name: str) -> Standing:

@@ -61,6 +61,16 @@ def test_the_table_shows_where_each_key_stands(world: World) -> None:
     assert document(world, "kek", "--status") == [rows["kek"]]
 
 
+def test_a_folder_that_lacks_a_key_shows_the_others(world: World) -> None:
+    key_path(world.settings.keys_dir, "token_mac").unlink()
+    rows = {row["key"]: row for row in document(world)}
+    assert rows["token_mac"] == {"key": "token_mac", "next": "key_missing_token_mac"}
+    assert rows["receipt"]["current"] == 1
+    for arguments in (("token_mac", "--status"), ("token_mac",), ("token_mac", "--finish")):
+        result = run(world, *arguments)
+        assert (result.exit_code, result.stderr.strip()) == (Exit.UNAVAILABLE, "key_missing_token_mac")
+
+
 def test_every_key_goes_the_whole_way(any_world: World) -> None:
     any_world.give("kari@example.no")
     for name, files in FILES.items():

@@ -1,5 +1,9 @@
 """Rework: everything made under an older version is made anew, interrupted anywhere, while old processes go on."""
 
+import signal
+import subprocess
+import sys
+
 import pytest
 from sqlalchemy import select, update
 
@@ -13,8 +17,17 @@ from ledger.sealing import seal_versioned
 from ledger.tables import inbox, pending_withdrawal, subject, subject_address
 from schemas.message import Decision
 from tests.ledger.desk import DAY_MS, NOW_MS, Desk, link_withdrawal, sign_up, withdrawal
-from tests.ledger.rotating import Interrupted, interrupt_after, left_behind, nothing, rotate, rotation, stands
-from tests.world import World
+from tests.ledger.rotating import (
+    Interrupted,
+    interrupt_after,
+    key_entries,
+    left_behind,
+    nothing,
+    rotate,
+    rotation,
+    stands,
+)
+from tests.world import ROOT, World
 from workers.relay import carry_due
 
 PEOPLE = [f"person{number}@example.no" for number in range(7)]
@@ -36,6 +49,34 @@ def finish_with_interruptions(world: World, name: str) -> int:
             continue
         return run
     raise AssertionError("it never ends")
+
+
+# Finishes one rotation in a process that is killed as soon as a transaction is committed.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ledger import rework
+from ledger.database import Database
+from ledger.rotation import Rotation
+url, keys_dir, name, now_ms = sys.argv[1:]
+rework.BOX_BATCH = rework.PERSON_BATCH = 2
+kill = lambda _done: os.kill(os.getpid(), signal.SIGKILL)
+Rotation(Database(url), Path(keys_dir), name, int(now_ms)).finish(kill)
+"""
+
+
+@pytest.mark.parametrize(("name", "what"), [("kek", "data_keys"), ("index_pepper", "persons")])
+def test_killed_after_each_transaction_it_still_gets_done(any_world: World, name: str, what: str) -> None:
+    desk = Desk(any_world)
+    for email in PEOPLE[:3]:
+        desk.give(email, NOW_MS)
+    rotation(any_world, name).begin()
+    arguments = [any_world.settings.database_url, str(any_world.settings.keys_dir), name, str(NOW_MS)]
+    ended = [subprocess.run([sys.executable, "-c", KILLED, *arguments], cwd=ROOT).returncode for _ in range(3)]
+    assert ended == [-signal.SIGKILL, -signal.SIGKILL, 0]
+    assert stands(any_world, name).uses == {2: {what: 3}}
+    assert {desk.check(email) for email in PEOPLE[:3]} == {"given"}
+    assert key_entries(any_world) == [(name, 2, "added"), (name, 2, "in_use")]
 
 
 # The key-encryption key.
