@@ -19,7 +19,7 @@ from webhooks.links import links_blueprint
 from webhooks.metrics import metrics_blueprint
 from webhooks.requests import BODY_SIZE_MAX_BYTES
 from webhooks.stripe import stripe_blueprint
-from workers.context import now_ms
+from workers.context import now_ms, warn_of_sqlite
 from workers.doorbell import Doorbell
 
 ROOT = Path(__file__).resolve().parent
@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """What gunicorn serves: the door. Fails at start if a key or the policy is missing."""
     settings = settings or load_settings(ROOT)
     configure_logging(settings.log_level)
+    warn_of_sqlite(settings)
     app = Flask("webhooks")
     door = Door(
         settings=settings,

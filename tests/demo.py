@@ -7,6 +7,8 @@ import email
 import email.policy
 import json
 import re
+import subprocess
+import sys
 import tempfile
 import textwrap
 import time
@@ -19,7 +21,7 @@ from typing import Any
 import click
 
 from ledger.sqlite import sqlite
-from tests.stack import Stack
+from tests.stack import ROOT, Stack
 from tests.world import checkout_event, stripe_header
 
 PERSON = "kari@example.no"
@@ -134,6 +136,31 @@ def prove(story: Story) -> None:
     story.command("ledger", "verify")
 
 
+def erase(story: Story) -> None:
+    story.tell("She asks to be erased. Her boxes, her key and every way to find her go in one transaction.")
+    story.command("subjects", "erase", "--email", PERSON, "--yes")
+    story.command("consents", "check", "--email", PERSON, "--purpose", "newsletter")
+    story.tell("Her receipt still verifies. And a stranger checks the whole ledger, with one file and a public key.")
+    story.command("receipts", "verify", str(story.stack.data_dir / "receipt.json"))
+    story.wait("a checkpoint of it", lambda: signed(story))
+    folder = story.stack.data_dir / "export"
+    story.stack.cli("ledger", "export", str(folder))
+    key = json.loads(story.stack.cli("keys", "public", "--json").stdout)["checkpoint"]
+    verifier = [sys.executable, "-I", str(ROOT / "verify_ledger.py"), "export", str(folder), "--key", vkey_of(key)]
+    story.show("$ python verify_ledger.py export …/export --key …")
+    story.show(subprocess.run(verifier, capture_output=True, text=True, check=True).stdout)
+
+
+def signed(story: Story) -> bool:
+    checkpoint = json.loads(story.stack.cli("ledger", "checkpoint", "--json").stdout)
+    return bool(checkpoint["size"] == json.loads(story.stack.cli("ledger", "verify", "--json").stdout)["entries"])
+
+
+def vkey_of(key: Any) -> str:
+    """The live one: `keys public` also shows those that are being rotated out."""
+    return str(key if isinstance(key, str) else key[0])
+
+
 def tamper(story: Story) -> None:
     story.tell("Somebody with access to the database file changes one letter of one entry. The ledger names it.")
     database = sqlite.connect(story.stack.data_dir / "samtykke.db")
@@ -157,7 +184,7 @@ def main() -> None:
     click.secho("Samtykke: one person's story. It starts the service; that takes some seconds.", bold=True)
     with tempfile.TemporaryDirectory(prefix="samtykke-demo-") as folder, Stack(Path(folder)) as stack:
         story = Story(stack)
-        for part in (sign_up, buy, withdraw, prove, tamper):
+        for part in (sign_up, buy, withdraw, prove, erase, tamper):
             part(story)
         click.echo()
         click.secho(

@@ -10,6 +10,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
+from ledger import quarantine
 from ledger.log import size
 from ledger.tables import inbox, ledger_checkpoint, relay
 from webhooks.door import Door
@@ -34,6 +35,7 @@ class RecordCollector(Collector):
         unsent = GaugeMetricFamily("samtykke_oldest_pending_relay_seconds", "Age of the oldest urgent pending relay.")
         entries = GaugeMetricFamily("samtykke_ledger_entries", "Entries in the ledger.")
         signed = GaugeMetricFamily("samtykke_ledger_signed_entries", "Entries covered by the newest checkpoint.")
+        halted = GaugeMetricFamily("samtykke_quarantined", "1 while nothing is recorded or carried.")
         with self._door.database.read() as connection:
             for status, count in connection.execute(select(inbox.c.status, func.count()).group_by(inbox.c.status)):
                 deliveries.add_metric([status], count)
@@ -44,10 +46,11 @@ class RecordCollector(Collector):
             waiting = (relay.c.status == "pending") & (relay.c.urgent == 1)
             since = connection.execute(select(func.min(relay.c.created_at_ms)).where(waiting)).scalar()
             entries.add_metric([], size(connection))
+            halted.add_metric([], quarantine.reason_of(connection) is not None)
             signed.add_metric([], connection.execute(select(func.max(ledger_checkpoint.c.size))).scalar() or 0)
         oldest.add_metric([], max(0, now - first) / 1000 if first else 0)
         unsent.add_metric([], max(0, now - since) / 1000 if since else 0)
-        yield from (deliveries, oldest, relays, unsent, entries, signed)
+        yield from (deliveries, oldest, relays, unsent, entries, signed, halted)
 
 
 def metrics_blueprint(door: Door) -> Blueprint:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from ledger.database import Database
 from ledger.keyring import Keyring, load_keyring
+from ledger.sqlite import has_wal_reset_bug
+from schemas.log_line import log
 from schemas.policy import Policy, load_policy
 from schemas.settings import Settings
 from workers.connections import Connections
@@ -27,6 +29,7 @@ class Context:
 def build_context(settings: Settings, role: str) -> Context:
     """`role`: web, record, relay, clock or operator; it decides which keys are read."""
     policy = load_policy(settings.policy_file)
+    warn_of_sqlite(settings)
     return Context(
         settings=settings,
         policy=policy,
@@ -36,6 +39,12 @@ def build_context(settings: Settings, role: str) -> Context:
         doorbell=Doorbell(settings.redis_url),
         connections=Connections(settings, policy),
     )
+
+
+def warn_of_sqlite(settings: Settings) -> None:
+    """At every start: the one thing that no setting of ours can mend."""
+    if settings.database_url.startswith("sqlite") and has_wal_reset_bug():
+        log.warning("sqlite_has_wal_reset_bug")
 
 
 def now_ms() -> int:
