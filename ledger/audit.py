@@ -1,184 +1,116 @@
 """The audit: reads everything, writes nothing, and names what does not fit.
 
-Four parts, each sees what the others cannot: leaves against nodes and head; checkpoints, above all one kept
-elsewhere; columns against leaves; sealed boxes against their commitments.
+Its parts each see what the others cannot (ledger.audit_report.Part); here each row of the ledger is read once, in
+order, compared with its own leaf, and handed to them.
 """
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
-from ledger import tlog
+from ledger.audit_boxes import Boxes, Opener
+from ledger.audit_leaf import Leaf, read_leaf, time_ms
+from ledger.audit_people import People
+from ledger.audit_report import Part, Report
+from ledger.audit_rows import Rows, collection_paused, fetch, raw, texts_as_bytes
+from ledger.audit_tree import Tree, signed_roots
 from ledger.canonical import CanonicalError, parse_canonical
 from ledger.checkpoints import SignerState
-from ledger.errors import LedgerError
 from ledger.keyring import Key
-from ledger.log import StoredEntry, read_entries, size
-from ledger.note import NoteVerifier, open_note, parse_checkpoint
-from ledger.sealing import commitment
-from ledger.tables import ledger_checkpoint, ledger_entry, ledger_head, ledger_node, subject, vault
-from ledger.vault import load_subject, open_payload
-from schemas.entry import format_time
+from ledger.log import READ_BATCH
+from ledger.note import NoteVerifier
+from ledger.tables import ledger_entry
 
-PROBLEMS_MAX = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """`position` of the entry that does not fit, or None where the whole is at fault."""
-
-    reason: str
-    position: int | None = None
-    entry: str | None = None
-
-
-@dataclass(slots=True)
-class Report:
-    """What was read, and everything that did not fit (at most PROBLEMS_MAX)."""
-
-    size: int = 0
-    root: bytes = b""
-    checkpoints: int = 0
-    boxes: int = 0
-    problems: list[Problem] = field(default_factory=list)
-
-    def has(self, reason: str) -> bool:
-        return any(problem.reason == reason for problem in self.problems)
-
-    def note(self, reason: str, entry: StoredEntry | None = None, position: int | None = None) -> None:
-        if len(self.problems) < PROBLEMS_MAX:
-            at = entry.position if entry is not None else position
-            self.problems.append(Problem(reason, at, entry.id.hex() if entry is not None else None))
+# Missing entries in a row after which nothing is a ledger any more. They take a place each in the tree, so a
+# position that somebody made up must not be reached by counting.
+GAP_MAX = 1_000_000
+_ROWS = (
+    select(*(ledger_entry.c[name] for name in ("position", "id", "kind", "subject", "recorded_at_ms", "leaf")))
+    .where(ledger_entry.c.position >= bindparam("first"))
+    .order_by(ledger_entry.c.position)
+    .limit(READ_BATCH)
+)
 
 
 def audit(
     connection: Connection,
-    vkey: str | None = None,
-    outside: Sequence[str] = (),
+    verifiers: Sequence[NoteVerifier] = (),
+    outside: Sequence[str | bytes] = (),
     state: SignerState | None = None,
     kek: Key | None = None,
-    progress: Callable[[int], object] = lambda _done: None,
+    announced: Collection[int] = (),
+    progress: Callable[[int], object] = lambda _entries: None,
 ) -> Report:
-    """`vkey` checks signatures, `kek` opens boxes; `outside`: notes kept elsewhere; `state`: the signer's memory."""
-    report = Report(size=size(connection))
-    wanted = _checkpoints(connection, report, vkey, outside, state)
-    opener = _Boxes(connection, kek, report) if kek is not None else None
-    frontier = tlog.Frontier(0, ())
-    expected = 0
-    for entry in read_entries(connection, 0, max(report.size, _last_position(connection) + 1)):
-        while expected < entry.position:
-            report.note("entry_missing", position=expected)
-            expected += 1
-        frontier = _check_tree(connection, report, frontier, entry)
-        try:
-            _check_columns(report, entry)
-            if opener is not None:
-                opener.check(entry)
-        except (TypeError, ValueError, AttributeError):  # a value of another type than we ever wrote
-            report.note("entry_unreadable", entry)
-        expected = entry.position + 1
-        if frontier.size in wanted and wanted[frontier.size] != frontier.root():
-            report.note("checkpoint_differs", position=entry.position)
-        progress(1)
-    report.root = frontier.root()
-    _check_head(connection, report, frontier)
-    for tree_size in wanted:
-        if tree_size > frontier.size:
-            report.note("ledger_cut_short", position=frontier.size)
+    """One snapshot, in one pass; everything of ours that is wrong is in the report, and nothing is raised.
+
+    `verifiers` check the notes in the database and `outside`, which were kept elsewhere; `state` is the signer's
+    memory, of a moment before the snapshot. With `kek` every box is opened, of restricted people only those
+    `announced` (ledger.audit_boxes.announce_restricted). `progress` is told how many entries more were read.
+    Memory: a batch of rows, and what People keeps.
+    """
+    report = Report()
+    with texts_as_bytes(connection), collection_paused():
+        tree = Tree(connection, report, signed_roots(connection, report, verifiers, outside, state))
+        people = People(connection, report)
+        boxes = Boxes(connection, report, None if kek is None else Opener(report, kek, announced))
+        for run in _runs(connection, report):
+            first = run[0][0]
+            leaves = [raw(row[-1]) for row in run]
+            tree.skip(first - tree.size)
+            tree.check(leaves, run)
+            boxes.check(_read(report, run, leaves, people.take), first, tree.size)
+            progress(len(run))
+        tree.close()
+        people.close()
+        boxes.close(people, tree.size)
     return report
 
 
-def _last_position(connection: Connection) -> int:
-    newest = connection.execute(select(func.max(ledger_entry.c.position))).scalar()
-    return -1 if newest is None else int(newest)
+def _runs(connection: Connection, report: Report) -> Iterator[Rows]:
+    """Every entry in order, in lists without a gap."""
+    before = connection.execute(select(func.count()).where(ledger_entry.c.position < 0)).scalar()
+    if before:
+        report.note("entry_before_first", Part.TREE, count=int(before))
+    expected = 0
+    while rows := fetch(connection, _ROWS, {"first": expected}):
+        start = 0
+        for index, (position, *_) in enumerate(rows):
+            if position == expected:
+                expected += 1
+                continue
+            if index > start:
+                yield rows[start:index]
+            if type(position) is not int or position - expected > GAP_MAX:
+                report.note("entry_missing", Part.TREE, expected)
+                return
+            for missing in range(expected, position):
+                report.note("entry_missing", Part.TREE, missing)
+            start, expected = index, position + 1
+        yield rows[start:]
 
 
-def _checkpoints(
-    connection: Connection, report: Report, vkey: str | None, outside: Sequence[str], state: SignerState | None
-) -> dict[int, bytes]:
-    """Root by size of everything that was ever signed, as far as we can see."""
-    wanted: dict[int, bytes] = {}
-    if state is not None and state.size:
-        wanted[state.size] = state.root
-    if vkey is None:
-        return wanted
-    stored = connection.execute(select(ledger_checkpoint.c.note).order_by(ledger_checkpoint.c.size)).scalars()
-    verifiers = [NoteVerifier.from_vkey(vkey)]
-    for note in [*outside, *stored]:
-        try:
-            checkpoint = parse_checkpoint(open_note(note, verifiers).text)
-        except LedgerError as error:
-            report.note(f"checkpoint_{error.reason}")
+def _read(report: Report, run: Rows, stored: Sequence[bytes], take: Callable[[Leaf], None]) -> list[Leaf]:
+    """The leaves that can be read, each compared with the copies in its row and taken by `take`."""
+    leaves = []
+    for (position, entry_id, kind, subject, recorded_at_ms, _), text in zip(run, stored, strict=True):
+        leaf = read_leaf(position, text)
+        if leaf is None:
+            report.note(_fault_of(text), Part.COLUMNS, position, entry_id)
             continue
-        report.checkpoints += 1
-        if wanted.setdefault(checkpoint.size, checkpoint.root) != checkpoint.root:
-            report.note("two_roots_for_one_size", position=checkpoint.size - 1)
-    return wanted
-
-
-def _check_tree(connection: Connection, report: Report, frontier: tlog.Frontier, entry: StoredEntry) -> tlog.Frontier:
-    frontier, completed = frontier.append(tlog.leaf_hash(entry.leaf))
-    indexes = [index for index, _ in completed]
-    rows = connection.execute(
-        select(ledger_node.c.position, ledger_node.c.hash).where(ledger_node.c.position.in_(indexes))
-    )
-    stored = {row.position: row.hash for row in rows}
-    for index, value in completed:
-        if stored.get(index) != value:
-            # The leaf's own node says which entry was edited; the nodes above it only repeat that.
-            level, _ = tlog.split_stored_index(index)
-            if level == 0:
-                report.note("entry_differs_from_tree", entry)
-            elif not report.has("entry_differs_from_tree"):
-                report.note("node_differs", position=entry.position)
-    return frontier
-
-
-def _check_head(connection: Connection, report: Report, frontier: tlog.Frontier) -> None:
-    head = connection.execute(select(ledger_head)).one()
-    if head.size != frontier.size or head.frontier != frontier.to_bytes():
-        report.note("head_differs", position=min(head.size, frontier.size))
-
-
-def _check_columns(report: Report, entry: StoredEntry) -> None:
-    try:
-        leaf = parse_canonical(entry.leaf)
-    except CanonicalError:
-        report.note("leaf_not_canonical", entry)
-        return
-    handle = entry.subject.hex() if entry.subject is not None else None
-    copies = {"id": entry.id.hex(), "kind": entry.kind, "recorded_at": format_time(entry.recorded_at_ms)}
-    if any(leaf.get(name) != value for name, value in copies.items()) or leaf.get("subject") != handle:
-        report.note("columns_differ", entry)
-
-
-class _Boxes:
-    """Opens every box once; a missing one must be explained by the end of its subject."""
-
-    def __init__(self, connection: Connection, kek: Key, report: Report) -> None:
-        self._connection = connection
-        self._kek = kek
-        self._report = report
-
-    def check(self, entry: StoredEntry) -> None:
-        row = self._connection.execute(select(vault.c.box).where(vault.c.position == entry.position)).one_or_none()
-        wanted = json.loads(entry.leaf).get("commitment")
-        if row is None:
-            if wanted is not None and self._is_alive(entry.subject):
-                self._report.note("box_missing", entry)
-            return
-        self._report.boxes += 1
         try:
-            person = load_subject(self._connection, self._kek, entry.subject or b"")
-            salt, payload = open_payload(person, entry.id, row.box)
-        except LedgerError:
-            self._report.note("box_does_not_open", entry)
-            return
-        if commitment(salt, payload).hex() != wanted:
-            self._report.note("box_differs_from_commitment", entry)
+            copies = (leaf.id, leaf.kind, leaf.subject, time_ms(leaf.recorded_at))
+            if copies != (entry_id, raw(kind), subject, recorded_at_ms):
+                report.note("columns_differ", Part.COLUMNS, position, entry_id)
+            take(leaf)
+        except ValueError:  # a day that no calendar has
+            report.note("leaf_time_impossible", Part.COLUMNS, position, entry_id)
+        leaves.append(leaf)
+    return leaves
 
-    def _is_alive(self, handle: bytes | None) -> bool:
-        found = self._connection.execute(select(subject.c.handle).where(subject.c.handle == handle))
-        return found.first() is not None
+
+def _fault_of(leaf: bytes) -> str:
+    try:
+        parse_canonical(leaf)
+    except CanonicalError:
+        return "leaf_not_canonical"
+    return "leaf_outside_vocabulary"

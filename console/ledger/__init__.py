@@ -4,10 +4,10 @@ import click
 
 from console.ledger.copies import export, mirror
 from console.ledger.keys import rotate_keys
-from console.ledger.reading import checkpoint, proof, verify
+from console.ledger.reading import audit_ledger, checkpoint, proof, verify
 from console.ledger.restoring import drill, restore_ledger, resume
 
-COMMANDS = (verify, checkpoint, proof, export, mirror, restore_ledger, resume, drill, rotate_keys)
+COMMANDS = (verify, audit_ledger, checkpoint, proof, export, mirror, restore_ledger, resume, drill, rotate_keys)
 
 
 @click.group()

@@ -1,4 +1,4 @@
-"""Whatever a hand at the database file leaves behind, of whatever type, `ledger verify` names it and goes on."""
+"""Whatever a hand at the database file leaves behind, of whatever type, `ledger audit` names it and goes on."""
 
 import json
 
@@ -33,7 +33,7 @@ def test_a_value_of_another_type_is_named_and_stops_nothing(audited: World, edit
     """As somebody does it by hand: SQLite's replace() makes text of a blob."""
     with open_file(audited.database) as file:
         file.execute(edit)
-    report = audited.command("ledger", "verify", "--json")
+    report = audited.command("ledger", "audit", "--json")
     problems = json.loads(report.stdout)["problems"]
     assert report.exit_code == 1
     assert problems[0]["position"] == 1
@@ -53,6 +53,6 @@ def test_a_value_of_another_type_is_named_and_stops_nothing(audited: World, edit
 def test_a_broken_row_beside_the_ledger_is_a_finding_and_not_a_crash(audited: World, edit: str) -> None:
     with open_file(audited.database) as file:
         file.execute(edit)
-    report = audited.command("ledger", "verify", "--json")
+    report = audited.command("ledger", "audit", "--json")
     assert report.exit_code == 1
     assert json.loads(report.stdout)["verified"] is False

@@ -1,0 +1,160 @@
+"""The audit of the tree: leaves against stored nodes and head, and against every root that was ever signed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from ledger import tlog
+from ledger.audit_report import Part, Report
+from ledger.audit_rows import Rows, fetch, raw, stream
+from ledger.checkpoints import SignerState
+from ledger.errors import LedgerError
+from ledger.note import NoteVerifier, open_note, parse_checkpoint
+from ledger.tables import ledger_checkpoint, ledger_head, ledger_node
+
+# Root, and who has it, by size.
+SignedRoots = dict[int, dict[bytes, Part]]
+
+_CHECKPOINTS = select(ledger_checkpoint.c.size, ledger_checkpoint.c.note).order_by(ledger_checkpoint.c.size)
+_NODES = (
+    select(ledger_node.c.position, ledger_node.c.hash)
+    .where(ledger_node.c.position >= bindparam("low"), ledger_node.c.position < bindparam("high"))
+    .order_by(ledger_node.c.position)
+)
+
+
+def signed_roots(
+    connection: Connection,
+    report: Report,
+    verifiers: Sequence[NoteVerifier],
+    outside: Sequence[str | bytes],
+    state: SignerState | None,
+) -> SignedRoots:
+    """Everything that was ever signed, as far as we can see. Without verifiers only the signer's memory counts."""
+    signed: SignedRoots = {}
+    if verifiers:
+        for size, note in stream(connection, _CHECKPOINTS):
+            found = _open(report, raw(note), verifiers, Part.CHECKPOINTS, position=size - 1)
+            if found is not None and found[0] != size:
+                report.note("checkpoint_size_differs", Part.CHECKPOINTS, size - 1)
+            _add(report, signed, found, Part.CHECKPOINTS)
+        newest = max(signed, default=0)
+        for note in outside:
+            _add(report, signed, _open(report, note, verifiers, Part.ELSEWHERE), Part.ELSEWHERE)
+        # The signer remembers before it publishes, so an older memory was put back.
+        if state is not None and state.size < newest:
+            report.note("signer_state_behind", Part.ELSEWHERE, state.size)
+    if state is not None and state.size:
+        _add(report, signed, (state.size, state.root), Part.ELSEWHERE)
+    return signed
+
+
+def _open(
+    report: Report, note: str | bytes, verifiers: Sequence[NoteVerifier], part: Part, position: int | None = None
+) -> tuple[int, bytes] | None:
+    """Size and root of a note that a known key signed; lines of other keys, such as a witness's, do not count."""
+    try:
+        checkpoint = parse_checkpoint(open_note(note, verifiers).text)
+    except LedgerError as error:
+        report.note(f"checkpoint_{error.reason}", part, position)
+        return None
+    report.checkpoints += 1
+    return checkpoint.size, checkpoint.root
+
+
+def _add(report: Report, signed: SignedRoots, found: tuple[int, bytes] | None, part: Part) -> None:
+    if found is None:
+        return
+    size, root = found
+    known = signed.setdefault(size, {})
+    if known and root not in known:
+        report.note("two_roots_for_one_size", part, size - 1)
+    known.setdefault(root, part)
+
+
+class Tree:
+    """Grows from the leaves as they stand, in order, and compares what it computes with what is stored."""
+
+    def __init__(self, connection: Connection, report: Report, signed: SignedRoots) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []
+        self._connection = connection
+        self._report = report
+        self._signed = signed
+        self._wrong_roots: list[tuple[int, Part]] = []
+        self._check_root()
+        self._name_wrong_roots()
+
+    def check(self, leaves: Sequence[bytes], rows: Rows) -> None:
+        """The entries that follow, without a gap; `rows` begin with position and id."""
+        first, low = self.size, tlog.stored_count(self.size)
+        nodes = self._grow(map(tlog.leaf_hash, leaves))
+        stored = fetch(self._connection, _NODES, {"low": low, "high": low + len(nodes)})
+        if stored != list(enumerate(nodes, low)):
+            by_index = {index: raw(value) for index, value in stored}
+            for index, node in enumerate(nodes, low):
+                if by_index.get(index) != node:
+                    self._name_difference(index, first, rows)
+        self._name_wrong_roots()
+
+    def skip(self, missing: int) -> None:
+        """Entries that are not there: what follows keeps its place in the tree, and no root comes out right."""
+        self._grow(repeat(bytes(tlog.HASH_SIZE_BYTES), missing))
+        self._name_wrong_roots()
+
+    def close(self) -> None:
+        """After the last entry: the head, what is stored beyond it, and what was signed beyond it."""
+        report, frontier = self._report, tlog.Frontier(self.size, tuple(self._peaks))
+        report.size, report.root = self.size, frontier.root()
+        heads = self._connection.execute(select(ledger_head.c.size, ledger_head.c.frontier)).all()
+        if list(map(tuple, heads)) != [(frontier.size, frontier.to_bytes())]:
+            report.note("head_differs", Part.TREE, self.size)
+        beyond = select(func.count()).where(ledger_node.c.position >= tlog.stored_count(self.size))
+        if self._connection.execute(beyond).scalar():
+            report.note("node_differs", Part.TREE, self.size)
+        for size, roots in self._signed.items():
+            if size > self.size:
+                for part in roots.values():
+                    report.note("ledger_cut_short", part, self.size)
+
+    def _grow(self, leaf_hashes: Iterable[bytes]) -> list[bytes]:
+        """The nodes that these leaves complete, in the order of their stored indexes.
+
+        tlog.Frontier.append for a whole run: a new frontier for each leaf would take four times as long.
+        """
+        nodes, peaks, node_hash = [], self._peaks, tlog.node_hash
+        for node in leaf_hashes:
+            nodes.append(node)
+            # Each low 1 bit of the size is a subtree waiting for just this leaf, as in a carry.
+            waiting = self.size
+            while waiting & 1:
+                node = node_hash(peaks.pop(), node)
+                nodes.append(node)
+                waiting >>= 1
+            peaks.append(node)
+            self.size += 1
+            if self.size in self._signed:
+                self._check_root()
+        return nodes
+
+    def _check_root(self) -> None:
+        roots: Mapping[bytes, Part] = self._signed.get(self.size, {})
+        if roots:
+            computed = tlog.Frontier(self.size, tuple(self._peaks)).root()
+            self._wrong_roots += [(self.size - 1, part) for root, part in roots.items() if root != computed]
+
+    def _name_wrong_roots(self) -> None:
+        """After the entry that is why."""
+        for position, part in self._wrong_roots:
+            self._report.note("checkpoint_differs", part, position)
+        self._wrong_roots.clear()
+
+    def _name_difference(self, index: int, first: int, rows: Rows) -> None:
+        level, n = tlog.split_stored_index(index)
+        position = ((n + 1) << level) - 1
+        if level == 0:
+            self._report.note("entry_differs_from_tree", Part.TREE, position, rows[position - first][1])
+        elif not self._report.has("entry_differs_from_tree", "entry_missing"):
+            # Otherwise the nodes above a changed leaf only repeat what its own node has said.
+            self._report.note("node_differs", Part.TREE, position)
