@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.checkpoints import newest_checkpoint, note_verifiers, store_cosignatures
 from ledger.cosignature import CosignatureSigner
+from ledger.durable_file import locked
 from ledger.errors import LedgerError
 from ledger.keyring import load_keyring
 from ledger.log import read_entries
@@ -26,7 +29,7 @@ from ledger.mirror import (
     verify_mirror,
 )
 from ledger.note import Checkpoint, NoteError, NoteVerifier, unverified_text
-from tests.ledger.desk import NOW_MS, append_purchases
+from tests.ledger.desk import NOW_MS, OVERLAP_S, append_purchases
 from tests.ledger.tampering import change_leaf, cut, open_file
 from tests.world import World, settings_for
 
@@ -139,10 +142,35 @@ def test_a_file_that_lost_its_end_gets_it_back(world: World, folder: Path) -> No
     grow(world, 4)
     extend(world, folder)
     whole = contents(folder)
-    (folder / ENTRIES).write_bytes(whole[ENTRIES][:-700])
-    refuse("mirror_cut_short", lambda: verify_mirror(folder, verifiers(world)))
-    assert extend(world, folder) > 0
+    for lost in (1, 2, 700):
+        (folder / ENTRIES).write_bytes(whole[ENTRIES][:-lost])
+        refuse("mirror_cut_short", lambda: verify_mirror(folder, verifiers(world)))
+        assert extend(world, folder) > 0
+        assert contents(folder) == whole
+
+
+def test_half_a_line_after_the_last_one_is_cut_off(world: World, folder: Path) -> None:
+    """The database lost what it had not yet signed, and the mirror had begun to get it: nothing anybody could use."""
+    grow(world, 2)
+    extend(world, folder)
+    whole = contents(folder)
+    (folder / ENTRIES).write_bytes(whole[ENTRIES] + b'{"basis":"con')
+    assert verify_mirror(folder, verifiers(world)).size == 2
+    assert extend(world, folder) == 0
     assert contents(folder) == whole
+
+
+def test_two_runs_do_not_write_at_once(world: World, folder: Path) -> None:
+    grow(world, 2)
+    extend(world, folder)
+    grow(world, 2)
+    with ThreadPoolExecutor(1) as pool:
+        with locked(folder / BOOKMARK):
+            waiting = pool.submit(extend, world, folder)
+            time.sleep(OVERLAP_S)
+            assert len(lines(folder)) == 2
+        assert waiting.result(timeout=30) == 2
+    assert lines(folder) == leaves(world, 4)
 
 
 def behind(world: World, _folder: Path) -> None:
@@ -154,6 +182,11 @@ def behind(world: World, _folder: Path) -> None:
 def behind_and_without_bookmark(world: World, folder: Path) -> None:
     behind(world, folder)
     (folder / BOOKMARK).unlink()
+
+
+def behind_and_without_checkpoint(world: World, folder: Path) -> None:
+    behind(world, folder)
+    (folder / CHECKPOINT).unlink()
 
 
 def behind_and_interrupted(world: World, folder: Path) -> None:
@@ -214,6 +247,7 @@ def no_checkpoint(world: World, folder: Path) -> None:
     [
         (behind, "mirror_is_ahead"),
         (behind_and_without_bookmark, "mirror_is_ahead"),
+        (behind_and_without_checkpoint, "mirror_is_ahead"),
         (behind_and_interrupted, "mirror_is_ahead"),
         (empty, "mirror_is_ahead"),
         (rewritten, "mirror_differs"),
