@@ -1,4 +1,4 @@
-"""`make bench`: measure, print a Markdown table, and write var/bench.json. `--quick` for a look of half a minute."""
+"""`make bench`: measure, print a Markdown table, and write var/bench.json. `--quick` for a look of a minute."""
 
 import argparse
 import os
@@ -10,10 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ledger.sqlite import sqlite
-from tests.bench.measurements import FULL, QUICK, Benchmark, one_client
+from tests.bench import door, ledger
 from tests.bench.processes import Valkey
-from tests.bench.table import format_markdown, write_json
+from tests.bench.table import Row, format_markdown, write_json
 from tests.stack import ROOT
+
+DOOR, LEDGER = "door", "ledger"
 
 
 def machine() -> str:
@@ -22,28 +24,37 @@ def machine() -> str:
     model = next((line.partition(":")[2].strip() for line in cpus if line.startswith("model name")), platform.machine())
     return (
         f"{os.cpu_count()} cores ({model}), Python {platform.python_version()}, SQLite {sqlite.sqlite_version}, "
-        f"gunicorn {version('gunicorn')}, load average before {os.getloadavg()[0]:.1f}"
+        f"gunicorn {version('gunicorn')}"
     )
+
+
+def measure_door(folder: Path, *, is_quick: bool) -> list[Row]:
+    with (
+        tempfile.TemporaryDirectory(prefix="samtykke-") as queue_folder,  # a socket's path must be short
+        Valkey(Path(queue_folder)) as valkey,
+        door.one_client() as clients,
+    ):
+        return door.Benchmark(door.QUICK if is_quick else door.FULL, folder, valkey, clients).run()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and requests")
-    size = QUICK if parser.parse_args().quick else FULL
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, requests and entries")
+    parser.add_argument("--only", choices=(DOOR, LEDGER), help="one of the two")
+    arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
-    facts = machine()
     (ROOT / "var").mkdir(mode=0o700, exist_ok=True)
-    with (
-        # In var/, because that is the disk the service writes to: /tmp may be memory.
-        tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "var") as folder,
-        tempfile.TemporaryDirectory(prefix="samtykke-") as queue_folder,  # a socket's path must be short
-        Valkey(Path(queue_folder)) as valkey,
-        one_client() as clients,
-    ):
-        benchmark = Benchmark(size, Path(folder), valkey, clients)
-        rows = benchmark.run()
+    before = f"load average before {os.getloadavg()[0]:.1f}"
+    rows: list[Row] = []
+    # In var/, because that is the disk the service writes to: /tmp may be memory.
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "var") as folder:
+        if arguments.only != LEDGER:
+            rows += measure_door(Path(folder), is_quick=arguments.quick)
+        if arguments.only != DOOR:
+            rows += ledger.measure(ledger.QUICK if arguments.quick else ledger.FULL, Path(folder) / "ledger")
     write_json(rows, ROOT / "var" / "bench.json")
-    sys.stdout.write(f"{facts}; medians of {benchmark.rounds} rounds\n\n{format_markdown(rows)}\n")
+    after = f"after {os.getloadavg()[0]:.1f}"
+    sys.stdout.write(f"{machine()}, {before}, {after}\n\n{format_markdown(rows)}\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`floor`: the least that this machine could do for it. `ratio`: ours / floor, in every row."""
+    """`floor`: the least that this machine could do for it. `peer`: what others have made does for it.
+
+    `ratio`: ours / floor, or ours / peer in a row that has no floor.
+    """
 
     name: str
     unit: str
@@ -21,10 +24,21 @@ class Row:
     ratio: float | None = None
 
 
+def measured(name: str, unit: str, ours: Sequence[float]) -> Row:
+    """A row of ours alone: the median."""
+    return Row(name, unit, _rounded(statistics.median(ours)))
+
+
 def compare(name: str, unit: str, ours: Sequence[float], floor: Sequence[float]) -> Row:
     """A row of medians. The ratio is the median of each round's: what else the machine did hit both of a round."""
     ratio = statistics.median(mine / least for mine, least in zip(ours, floor, strict=True))
     return Row(name, unit, _rounded(statistics.median(ours)), _rounded(statistics.median(floor)), ratio=_rounded(ratio))
+
+
+def compare_peer(name: str, unit: str, ours: Sequence[float], peer: Sequence[float], peer_name: str) -> Row:
+    """A row of medians, and the ratio of those."""
+    mine, theirs = statistics.median(ours), statistics.median(peer)
+    return Row(name, unit, _rounded(mine), None, _rounded(theirs), peer_name, _rounded(mine / theirs))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -33,10 +47,11 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def format_markdown(rows: Sequence[Row]) -> str:
-    lines = ["| | unit | ours | floor | ours/floor |", "|---|---|---:|---:|---:|"]
-    lines += [
-        f"| {row.name} | {row.unit} | {_text(row.ours)} | {_text(row.floor)} | {_text(row.ratio)} |" for row in rows
-    ]
+    lines = ["| | unit | ours | floor | peer | ratio |", "|---|---|---:|---:|---:|---:|"]
+    for row in rows:
+        values = " | ".join(_text(value) for value in (row.ours, row.floor, row.peer, row.ratio))
+        name = f"{row.name} (peer: {row.peer_name})" if row.peer_name else row.name
+        lines.append(f"| {name} | {row.unit} | {values} |")
     return "\n".join(lines)
 
 

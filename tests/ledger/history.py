@@ -209,9 +209,11 @@ def batches(events: Iterable[Event], seed: int) -> Iterator[list[Event]]:
         yield batch
 
 
-def replay(database: Database, history: Iterable[Sequence[Event]]) -> None:
-    """Each batch in one transaction, with all that its entries say of the people in them."""
-    known: set[bytes] = set()
+def replay(database: Database, history: Iterable[Sequence[Event]], known: set[bytes] | None = None) -> None:
+    """Each batch in one transaction, with all that its entries say of the people in them. `known`: who is there
+    already, to which everybody is added who comes.
+    """
+    known = set() if known is None else known
     for batch in history:
         people = {event.person for event in batch if event.new.entry.subject is not None}
         with database.write() as connection:
