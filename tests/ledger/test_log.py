@@ -1,4 +1,4 @@
-"""The log: what is read back is what was appended, and provable. Its promises to writers: test_storage, test_writers."""
+"""The log: what was appended is read back, and provable. What it promises writers: test_storage, test_writers."""
 
 import pytest
 
