@@ -6,7 +6,7 @@ order, compared with its own leaf, and handed to them.
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
 from ledger.audit_boxes import Boxes, Opener
 from ledger.audit_leaf import Leaf, read_leaf, time_ms
@@ -68,9 +68,6 @@ def audit(
 
 def _runs(connection: Connection, report: Report) -> Iterator[Rows]:
     """Every entry in order, in lists without a gap."""
-    before = connection.execute(select(func.count()).where(ledger_entry.c.position < 0)).scalar()
-    if before:
-        report.note("entry_before_first", Part.TREE, count=int(before))
     expected = 0
     while rows := fetch(connection, _ROWS, {"first": expected}):
         start = 0
@@ -81,10 +78,10 @@ def _runs(connection: Connection, report: Report) -> Iterator[Rows]:
             if index > start:
                 yield rows[start:index]
             if type(position) is not int or position - expected > GAP_MAX:
-                report.note("entry_missing", Part.TREE, expected)
+                report.note("entry_missing", Part.TREE, position=expected)
                 return
             for missing in range(expected, position):
-                report.note("entry_missing", Part.TREE, missing)
+                report.note("entry_missing", Part.TREE, position=missing)
             start, expected = index, position + 1
         yield rows[start:]
 
@@ -95,15 +92,15 @@ def _read(report: Report, run: Rows, stored: Sequence[bytes], take: Callable[[Le
     for (position, entry_id, kind, subject, recorded_at_ms, _), text in zip(run, stored, strict=True):
         leaf = read_leaf(position, text)
         if leaf is None:
-            report.note(_fault_of(text), Part.COLUMNS, position, entry_id)
+            report.note(_fault_of(text), Part.COLUMNS, position=position, entry=entry_id)
             continue
         try:
             copies = (leaf.id, leaf.kind, leaf.subject, time_ms(leaf.recorded_at))
             if copies != (entry_id, raw(kind), subject, recorded_at_ms):
-                report.note("columns_differ", Part.COLUMNS, position, entry_id)
+                report.note("columns_differ", Part.COLUMNS, position=position, entry=entry_id)
             take(leaf)
         except ValueError:  # a day that no calendar has
-            report.note("leaf_time_impossible", Part.COLUMNS, position, entry_id)
+            report.note("leaf_time_impossible", Part.COLUMNS, position=position, entry=entry_id)
         leaves.append(leaf)
     return leaves
 

@@ -100,7 +100,7 @@ class Boxes:
         outside = select(func.count()).where((vault.c.position < 0) | (vault.c.position >= size))
         beyond = self._connection.execute(outside).scalar()
         if beyond:
-            self._report.note("box_without_entry", Part.BOXES, size, count=int(beyond))
+            self._report.note("box_without_entry", Part.BOXES, position=size, count=int(beyond))
 
     def _held_of_redacted(self) -> Rows:
         held = select(ledger_entry.c.id, vault.c.position).join(vault, vault.c.position == ledger_entry.c.position)
@@ -108,7 +108,7 @@ class Boxes:
         return [row for query in queries for row in fetch(self._connection, query, {})]
 
     def _note(self, reason: str, position: int, entry_id: bytes) -> None:
-        self._report.note(reason, Part.BOXES, position, entry_id)
+        self._report.note(reason, Part.BOXES, position=position, entry=entry_id)
 
 
 class Opener:
@@ -131,10 +131,10 @@ class Opener:
             person = self._unwrap(raw(handle), raw(data_key))
             committed = commitment(*open_payload(person, leaf.id, raw(box)))
         except LedgerError:
-            self._report.note("box_does_not_open", Part.OPENED, position, leaf.id)
+            self._report.note("box_does_not_open", Part.OPENED, position=position, entry=leaf.id)
             return
         if committed != leaf.commitment:
-            self._report.note("box_differs_from_commitment", Part.OPENED, position, leaf.id)
+            self._report.note("box_differs_from_commitment", Part.OPENED, position=position, entry=leaf.id)
 
     def _unwrap_anew(self, handle: bytes, data_key: bytes) -> Subject:
         return Subject(handle, unseal_versioned(self._kek, data_key, handle), language="")

@@ -122,7 +122,7 @@ class People:
         return found
 
     def _note(self, reason: str, position: int | None = None) -> None:
-        self._report.note(reason, Part.PEOPLE, position)
+        self._report.note(reason, Part.PEOPLE, position=position)
 
 
 def chunks(items: Iterable[bytes], size: int) -> Iterator[list[bytes]]:

@@ -45,26 +45,17 @@ class Report:
     opened: int = 0
     closed: int = 0
     problems: list[Problem] = field(default_factory=list)
-    counts: Counter[tuple[Part, str]] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    seen_by: set[Part] = field(default_factory=set)
 
     def note(
-        self, reason: str, part: Part, position: int | None = None, entry: bytes | None = None, count: int = 1
+        self, reason: str, *parts: Part, position: int | None = None, entry: bytes | None = None, count: int = 1
     ) -> None:
-        self.counts[part, reason] += count
+        """`parts`: each of those that would have seen it without the others."""
+        self.counts[reason] += count
+        self.seen_by.update(parts)
         if self.has_room():
             self.problems.append(Problem(reason, position, entry.hex() if isinstance(entry, bytes) else None))
 
     def has_room(self) -> bool:
         return len(self.problems) < LISTED_MAX
-
-    def has(self, *reasons: str) -> bool:
-        return any(reason in reasons for _, reason in self.counts)
-
-    def by_reason(self) -> dict[str, int]:
-        counted: Counter[str] = Counter()
-        for (_, reason), count in self.counts.items():
-            counted[reason] += count
-        return dict(counted)
-
-    def seen_by(self) -> set[Part]:
-        return {part for part, _ in self.counts}

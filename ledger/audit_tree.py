@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
 from ledger import tlog
 from ledger.audit_report import Part, Report
@@ -11,10 +11,10 @@ from ledger.audit_rows import Rows, fetch, raw, stream
 from ledger.checkpoints import SignerState
 from ledger.errors import LedgerError
 from ledger.note import NoteVerifier, open_note, parse_checkpoint
-from ledger.tables import ledger_checkpoint, ledger_head, ledger_node
+from ledger.tables import ledger_checkpoint, ledger_entry, ledger_head, ledger_node
 
-# Root, and who has it, by size.
-SignedRoots = dict[int, dict[bytes, Part]]
+# By size: each root that was signed, and where we know it from.
+SignedRoots = dict[int, dict[bytes, set[Part]]]
 
 _CHECKPOINTS = select(ledger_checkpoint.c.size, ledger_checkpoint.c.note).order_by(ledger_checkpoint.c.size)
 _NODES = (
@@ -35,16 +35,17 @@ def signed_roots(
     signed: SignedRoots = {}
     if verifiers:
         for size, note in stream(connection, _CHECKPOINTS):
-            found = _open(report, raw(note), verifiers, Part.CHECKPOINTS, position=size - 1)
+            position = size - 1 if isinstance(size, int) else None
+            found = _open(report, raw(note), verifiers, Part.CHECKPOINTS, position)
             if found is not None and found[0] != size:
-                report.note("checkpoint_size_differs", Part.CHECKPOINTS, size - 1)
+                report.note("checkpoint_size_differs", Part.CHECKPOINTS, position=position)
             _add(report, signed, found, Part.CHECKPOINTS)
         newest = max(signed, default=0)
         for note in outside:
             _add(report, signed, _open(report, note, verifiers, Part.ELSEWHERE), Part.ELSEWHERE)
         # The signer remembers before it publishes, so an older memory was put back.
         if state is not None and state.size < newest:
-            report.note("signer_state_behind", Part.ELSEWHERE, state.size)
+            report.note("signer_state_behind", Part.ELSEWHERE, position=state.size)
     if state is not None and state.size:
         _add(report, signed, (state.size, state.root), Part.ELSEWHERE)
     return signed
@@ -57,7 +58,7 @@ def _open(
     try:
         checkpoint = parse_checkpoint(open_note(note, verifiers).text)
     except LedgerError as error:
-        report.note(f"checkpoint_{error.reason}", part, position)
+        report.note(f"checkpoint_{error.reason}", part, position=position)
         return None
     report.checkpoints += 1
     return checkpoint.size, checkpoint.root
@@ -69,8 +70,8 @@ def _add(report: Report, signed: SignedRoots, found: tuple[int, bytes] | None, p
     size, root = found
     known = signed.setdefault(size, {})
     if known and root not in known:
-        report.note("two_roots_for_one_size", part, size - 1)
-    known.setdefault(root, part)
+        report.note("two_roots_for_one_size", part, position=size - 1)
+    known.setdefault(root, set()).add(part)
 
 
 class Tree:
@@ -82,7 +83,7 @@ class Tree:
         self._connection = connection
         self._report = report
         self._signed = signed
-        self._wrong_roots: list[tuple[int, Part]] = []
+        self._wrong_roots: list[tuple[int, set[Part]]] = []
         self._check_root()
         self._name_wrong_roots()
 
@@ -109,14 +110,17 @@ class Tree:
         report.size, report.root = self.size, frontier.root()
         heads = self._connection.execute(select(ledger_head.c.size, ledger_head.c.frontier)).all()
         if list(map(tuple, heads)) != [(frontier.size, frontier.to_bytes())]:
-            report.note("head_differs", Part.TREE, self.size)
-        beyond = select(func.count()).where(ledger_node.c.position >= tlog.stored_count(self.size))
-        if self._connection.execute(beyond).scalar():
-            report.note("node_differs", Part.TREE, self.size)
+            report.note("head_differs", Part.TREE, position=self.size)
+        if self._count(ledger_node.c.position >= tlog.stored_count(self.size)):
+            report.note("node_differs", Part.TREE, position=self.size)
+        if before := self._count(ledger_entry.c.position < 0):
+            report.note("entry_before_first", Part.TREE, count=before)
         for size, roots in self._signed.items():
             if size > self.size:
-                for part in roots.values():
-                    report.note("ledger_cut_short", part, self.size)
+                report.note("ledger_cut_short", *set().union(*roots.values()), position=self.size)
+
+    def _count(self, condition: ColumnElement[bool]) -> int:
+        return int(self._connection.execute(select(func.count()).where(condition)).scalar_one())
 
     def _grow(self, leaf_hashes: Iterable[bytes]) -> list[bytes]:
         """The nodes that these leaves complete, in the order of their stored indexes.
@@ -139,22 +143,22 @@ class Tree:
         return nodes
 
     def _check_root(self) -> None:
-        roots: Mapping[bytes, Part] = self._signed.get(self.size, {})
+        roots: Mapping[bytes, set[Part]] = self._signed.get(self.size, {})
         if roots:
             computed = tlog.Frontier(self.size, tuple(self._peaks)).root()
-            self._wrong_roots += [(self.size - 1, part) for root, part in roots.items() if root != computed]
+            self._wrong_roots += [(self.size - 1, parts) for root, parts in roots.items() if root != computed]
 
     def _name_wrong_roots(self) -> None:
         """After the entry that is why."""
-        for position, part in self._wrong_roots:
-            self._report.note("checkpoint_differs", part, position)
+        for position, parts in self._wrong_roots:
+            self._report.note("checkpoint_differs", *parts, position=position)
         self._wrong_roots.clear()
 
     def _name_difference(self, index: int, first: int, rows: Rows) -> None:
         level, n = tlog.split_stored_index(index)
         position = ((n + 1) << level) - 1
         if level == 0:
-            self._report.note("entry_differs_from_tree", Part.TREE, position, rows[position - first][1])
-        elif not self._report.has("entry_differs_from_tree", "entry_missing"):
+            self._report.note("entry_differs_from_tree", Part.TREE, position=position, entry=rows[position - first][1])
+        elif not self._report.counts.keys() & {"entry_differs_from_tree", "entry_missing"}:
             # Otherwise the nodes above a changed leaf only repeat what its own node has said.
-            self._report.note("node_differs", Part.TREE, position)
+            self._report.note("node_differs", Part.TREE, position=position)

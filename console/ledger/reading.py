@@ -97,10 +97,9 @@ def _signer_state(operator: Operator) -> SignerState | None:
 
 
 def _answer(speak: Speaker, report: Report, also: dict[str, Any] | None = None) -> None:
-    counts = report.by_reason()
     speak.document(
         {
-            "verified": not counts,
+            "verified": not report.counts,
             "entries": report.size,
             "root": base64.b64encode(report.root).decode(),
             "checkpoints": report.checkpoints,
@@ -108,13 +107,13 @@ def _answer(speak: Speaker, report: Report, also: dict[str, Any] | None = None) 
             "consent_states": report.states,
             "sealed_payloads": report.boxes,
             **(also or {}),
-            "counts": [{"reason": reason, "count": count} for reason, count in counts.items()],
+            "counts": [{"reason": reason, "count": count} for reason, count in report.counts.items()],
             "problems": [
                 {"reason": one.reason, "position": one.position, "entry": one.entry} for one in report.problems
             ],
         }
     )
-    if counts:
+    if report.counts:
         raise SystemExit(int(Exit.NO))
 
 

@@ -27,6 +27,12 @@ def audited(world: World) -> World:
         "UPDATE ledger_entry SET subject = NULL WHERE position = 1",
         "UPDATE ledger_entry SET recorded_at_ms = 'text' WHERE position = 1",
         "UPDATE ledger_entry SET kind = X'00' WHERE position = 1",
+        "UPDATE ledger_entry SET kind = CAST(X'FF' AS TEXT) WHERE position = 1",
+        "UPDATE ledger_entry SET leaf = 7 WHERE position = 1",
+        "UPDATE ledger_entry SET leaf = CAST(X'FF' AS TEXT) WHERE position = 1",
+        "UPDATE ledger_entry SET position = 1.5 WHERE position = 1",
+        "UPDATE ledger_entry SET position = -1 WHERE position = 1",
+        "UPDATE ledger_entry SET position = 9223372036854775807 WHERE position = 1",
     ],
 )
 def test_a_value_of_another_type_is_named_and_stops_nothing(audited: World, edit: str) -> None:
@@ -48,6 +54,18 @@ def test_a_value_of_another_type_is_named_and_stops_nothing(audited: World, edit
         "UPDATE ledger_checkpoint SET note = X'00'",
         "UPDATE ledger_head SET frontier = 'text'",
         "UPDATE subject SET data_key = 'text'",
+        "UPDATE subject SET handle = 7",
+        "UPDATE vault SET position = 'text'",
+        "UPDATE vault SET subject = X'FF'",
+        "UPDATE ledger_node SET position = 'text' WHERE position = 0",
+        "UPDATE ledger_node SET position = -1 WHERE position = 0",
+        "UPDATE ledger_checkpoint SET size = 'text'",
+        "UPDATE ledger_checkpoint SET size = 1",
+        "UPDATE ledger_head SET size = 'text'",
+        "DELETE FROM ledger_head",
+        "UPDATE consent_state SET purpose = 7",
+        "UPDATE consent_state SET state = CAST(X'FF' AS TEXT)",
+        "UPDATE consent_state SET effective_at_ms = 'text'",
     ],
 )
 def test_a_broken_row_beside_the_ledger_is_a_finding_and_not_a_crash(audited: World, edit: str) -> None:
