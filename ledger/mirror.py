@@ -17,10 +17,10 @@ from typing import BinaryIO
 
 from sqlalchemy import Connection
 
-from ledger import log
 from ledger.checkpoints import newest_checkpoint
 from ledger.durable_file import locked, replace_file
 from ledger.errors import LedgerError, RefusedError
+from ledger.log import read_entries, root, size
 from ledger.note import Checkpoint, NoteError, NoteVerifier, open_note, parse_checkpoint, unverified_text
 from ledger.tiles import ENTRY_SIZE_MAX_BYTES
 from ledger.tlog import EMPTY_ROOT, Frontier, TreeStoreError, leaf_hash
@@ -59,7 +59,7 @@ def extend_mirror(connection: Connection, folder: Path) -> int:
 def check_mirror(connection: Connection, folder: Path, verifiers: Sequence[NoteVerifier]) -> Checkpoint:
     """Read the whole mirror; returns its checkpoint if that and every leaf under it are this ledger's."""
     checkpoint = verify_mirror(folder, verifiers)
-    _check_ours(connection, checkpoint.size, checkpoint.root, log.size(connection))
+    _check_ours(connection, checkpoint.size, checkpoint.root, size(connection))
     return checkpoint
 
 
@@ -111,20 +111,20 @@ def read_leaves(folder: Path, start: int, end: int) -> Iterator[bytes]:
 
 
 def _extend(connection: Connection, folder: Path) -> int:
-    size, note = newest_checkpoint(connection) or (0, "")
-    root = parse_checkpoint(unverified_text(note)).root if note else EMPTY_ROOT
-    _check_published(connection, folder, size)
+    tree_size, note = newest_checkpoint(connection) or (0, "")
+    tree_root = parse_checkpoint(unverified_text(note)).root if note else EMPTY_ROOT
+    _check_published(connection, folder, tree_size)
     descriptor = os.open(folder / ENTRIES, os.O_CREAT | os.O_RDWR, 0o600)
     with os.fdopen(descriptor, "r+b") as file:
-        known = _read_bookmark(connection, folder, size, os.fstat(descriptor).st_size)
-        there, frontier = _compare(connection, file, known, size)
-        if frontier.root() != root:
+        known = _read_bookmark(connection, folder, tree_size, os.fstat(descriptor).st_size)
+        there, frontier = _compare(connection, file, known, tree_size)
+        if frontier.root() != tree_root:
             raise LedgerError("ledger_differs_from_checkpoint")
-        size_bytes = _append(connection, file, there, size)
+        size_bytes = _append(connection, file, there, tree_size)
     if note:
         _replace_if_changed(folder / CHECKPOINT, note.encode())
         _replace_if_changed(folder / BOOKMARK, _format_bookmark(_Bookmark(size_bytes, frontier)))
-    return size - there.size
+    return tree_size - there.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _compare(connection: Connection, file: BinaryIO, known: _Bookmark, size: int
     """
     file.seek(known.size_bytes)
     frontier, there, line = known.frontier, _There(known.frontier.size, known.size_bytes), b"\n"
-    for entry in log.read_entries(connection, known.frontier.size, size):
+    for entry in read_entries(connection, known.frontier.size, size):
         frontier, _ = frontier.append(leaf_hash(entry.leaf))
         if line.endswith(b"\n"):
             line = file.readline(LINE_SIZE_MAX_BYTES)
@@ -159,7 +159,7 @@ def _append(connection: Connection, file: BinaryIO, there: _There, size: int) ->
     """Write the leaves from `there` on, in the place of a torn last line; returns the size of the file in bytes."""
     file.seek(there.size_bytes)
     file.truncate()
-    for entry in log.read_entries(connection, there.size, size):
+    for entry in read_entries(connection, there.size, size):
         file.write(entry.leaf + b"\n")
     file.flush()
     os.fsync(file.fileno())  # before the checkpoint that vouches for them
@@ -181,7 +181,7 @@ def _check_ours(connection: Connection, their_size: int, their_root: bytes, size
     """A tree of our stored hashes with this size has this root: so ours, of any greater size, continues it."""
     if their_size > size:
         raise MirrorError("mirror_is_ahead")
-    if log.root(connection, their_size) != their_root:
+    if root(connection, their_size) != their_root:
         raise MirrorError("mirror_differs")
 
 
@@ -189,8 +189,11 @@ def _read_bookmark(connection: Connection, folder: Path, size: int, file_size_by
     """The bookmark; the start, so that everything is compared, where there is none or the file lost what it names."""
     try:
         document = json.loads((folder / BOOKMARK).read_bytes())
-        frontier = Frontier.from_bytes(document["size"], b64decode(document["frontier"], validate=True))
-        bookmark = _Bookmark(int(document["size_bytes"]), frontier)
+        size_bytes, tree_size = document["size_bytes"], document["size"]
+        if type(size_bytes) is not int or type(tree_size) is not int:
+            return _START
+        frontier = Frontier.from_bytes(tree_size, b64decode(document["frontier"], validate=True))
+        bookmark = _Bookmark(size_bytes, frontier)
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError, TreeStoreError):
         return _START
     _check_ours(connection, frontier.size, frontier.root(), size)

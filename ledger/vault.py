@@ -12,7 +12,7 @@ from ledger.errors import NotFoundError, RefusedError
 from ledger.identity import AddressTags
 from ledger.keyring import KEY_SIZE_BYTES, Key
 from ledger.sealing import SALT_SIZE_BYTES, commitment, seal, seal_versioned, unseal, unseal_versioned
-from ledger.tables import ledger_entry, subject, subject_address, vault
+from ledger.tables import ledger_entry, pending_withdrawal, subject, subject_address, vault
 
 HANDLE_SIZE_BYTES = 16
 SPELLING = "spelling"  # in a payload: an address that is perhaps this person's, and perhaps somebody else's
@@ -59,8 +59,8 @@ def create_subject(connection: Connection, kek: Key, tags: AddressTags, language
 def add_address(connection: Connection, handle: bytes, tags: AddressTags) -> None:
     """One more spelling of a person, which nobody has."""
     for older in tags.older:  # in a rotation of the key: all spellings of one mailbox go on finding each other
-        same = subject_address.c.wide == older.wide
-        connection.execute(update(subject_address).where(same).values(wide=tags.wide))
+        for table in (subject_address, pending_withdrawal):
+            connection.execute(update(table).where(table.c.wide == older.wide).values(wide=tags.wide))
     row = {"narrow": tags.narrow, "wide": tags.wide, "subject": handle, "key_version": tags.key_version}
     connection.execute(_INSERT_ADDRESS, row)
 

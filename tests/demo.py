@@ -145,8 +145,9 @@ def erase(story: Story) -> None:
     story.wait("a checkpoint of it", lambda: signed(story))
     folder = story.stack.data_dir / "export"
     story.stack.cli("ledger", "export", str(folder))
-    key = json.loads(story.stack.cli("keys", "public", "--json").stdout)["checkpoint"]
-    verifier = [sys.executable, "-I", str(ROOT / "verify_ledger.py"), "export", str(folder), "--key", vkey_of(key)]
+    keys = json.loads(story.stack.cli("keys", "public", "--json").stdout)
+    (vkey,) = [row["vkey"] for row in keys if row["key"] == "checkpoint"]
+    verifier = [sys.executable, "-I", str(ROOT / "verify_ledger.py"), "export", str(folder), "--key", vkey]
     story.show("$ python verify_ledger.py export …/export --key …")
     story.show(subprocess.run(verifier, capture_output=True, text=True, check=True).stdout)
 
@@ -154,11 +155,6 @@ def erase(story: Story) -> None:
 def signed(story: Story) -> bool:
     checkpoint = json.loads(story.stack.cli("ledger", "checkpoint", "--json").stdout)
     return bool(checkpoint["size"] == json.loads(story.stack.cli("ledger", "verify", "--json").stdout)["entries"])
-
-
-def vkey_of(key: Any) -> str:
-    """The live one: `keys public` also shows those that are being rotated out."""
-    return str(key if isinstance(key, str) else key[0])
 
 
 def tamper(story: Story) -> None:
