@@ -167,13 +167,11 @@ def format_key(key: Key) -> str:
 
 def load_keyring(role: str, keys_dir: Path, keyring: str | None = None) -> Keyring:
     """The keys of `role`, from its files or, where there is no disk, from the KEYRING setting."""
-    texts: Mapping[str, Any] = {}
-    if keyring:
-        try:
-            texts = json.loads(keyring)
-        except ValueError:
-            raise KeyringError("keyring_malformed") from None
-    given = {name: parse_key(json.dumps(texts[name])) for name in ROLES[role] if name in texts}
+    try:
+        texts: Any = json.loads(keyring or "{}")
+        given = {name: parse_key(json.dumps(texts[name])) for name in ROLES[role] if name in texts}
+    except (ValueError, TypeError, RecursionError):
+        raise KeyringError("keyring_malformed") from None
     return Keyring(role, given, keys_dir)
 
 
