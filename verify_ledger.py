@@ -219,7 +219,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class Tree:
-    """The complete subtrees so far, largest first; there are never more than 63."""
+    """The roots of the complete subtrees so far, largest first; there are never more than 63."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -403,7 +403,7 @@ def verify_export(
     see: Callable[[int, bytes, re.Match[bytes]], object] = lambda *_: None,
 ) -> Export:
     """All of it in one pass. `older`: checkpoints of the same ledger, each of which must be a beginning of it."""
-    checkpoint = open_checkpoint(read_file(checkpoint_path(folder), NOTE_SIZE_MAX_BYTES), keys, witnesses)
+    checkpoint = open_checkpoint(read_note(folder), keys, witnesses)
     roots = roots_by_size([checkpoint, *older])
     if max(roots) > checkpoint.size:
         raise Refused("ledger_cut_short")
@@ -468,12 +468,10 @@ def verify_receipt(
     for entry in entries:
         found = check_leaf(entry.leaf, entry.position)
         check_inclusion(entry.leaf, entry.position, checkpoint.size, entry.proof, checkpoint.root)
-        # "Commitments" in docs/ledger-format.md
-        if (
-            entry.disclosed
-            and sha256(COMMITMENT + b"".join(entry.disclosed)).hexdigest().encode() != found["commitment"]
-        ):
-            raise Refused("disclosure_differs", entry.position)
+        if entry.disclosed:  # "Commitments" in docs/ledger-format.md
+            committed = sha256(COMMITMENT + b"".join(entry.disclosed)).hexdigest()
+            if committed.encode() != found["commitment"]:
+                raise Refused("disclosure_differs", entry.position)
     return checkpoint, entries
 
 
@@ -500,13 +498,13 @@ def read_file(path: str, size_max_bytes: int) -> bytes:
     return data
 
 
-def checkpoint_path(path: str) -> str:
-    """Of an export, or of a note by itself."""
-    return os.path.join(path, "checkpoint") if os.path.isdir(path) else path
+def read_note(path: str) -> bytes:
+    """That of an export, or one by itself."""
+    return read_file(os.path.join(path, "checkpoint") if os.path.isdir(path) else path, NOTE_SIZE_MAX_BYTES)
 
 
 def older_checkpoints(options: argparse.Namespace) -> list[Checkpoint]:
-    return [open_checkpoint(read_file(path, NOTE_SIZE_MAX_BYTES), options.key) for path in options.checkpoint]
+    return [open_checkpoint(read_note(path), options.key) for path in options.checkpoint]
 
 
 def say(name: str, value: object) -> None:
@@ -524,19 +522,19 @@ def tell_checkpoint(checkpoint: Checkpoint) -> None:
 
 
 def run_export(options: argparse.Namespace) -> None:
-    older, announced = older_checkpoints(options), {}
+    older = older_checkpoints(options)
+    keys = {sha256(key.public).hexdigest().encode(): key for key in options.key}
+    announced: dict[Key, int] = {}
 
     def see(position: int, _: bytes, found: re.Match[bytes]) -> None:
-        if found["public_key_sha256"]:
-            announced[found["public_key_sha256"].decode()] = position
+        if found["public_key_sha256"] in keys:  # the first time: it is named again when it is used and retired
+            announced.setdefault(keys[found["public_key_sha256"]], position)
 
     export = verify_export(options.folder, options.key, options.witness, older, see)
     say("verified", f"{export.checkpoint.size} entries")
     tell_checkpoint(export.checkpoint)
-    for key in options.key:
-        position = announced.get(sha256(key.public).hexdigest())
-        if position is not None:
-            say("announced", f"{key} by entry {position}")
+    for key, position in announced.items():
+        say("announced", f"{key} by entry {position}")
     for one in older:
         say("continues", f"the checkpoint of size {one.size}")
     for kind, count in sorted(export.kinds.items()):
@@ -580,11 +578,11 @@ def run_consistency(options: argparse.Namespace) -> None:
     if os.path.isdir(options.old):
         old = verify_export(options.old, options.key).checkpoint
     else:
-        old = open_checkpoint(read_file(options.old, NOTE_SIZE_MAX_BYTES), options.key)
+        old = open_checkpoint(read_note(options.old), options.key)
     if os.path.isdir(options.new):
         new = verify_export(options.new, options.key, older=[old]).checkpoint
     else:
-        new = open_checkpoint(read_file(options.new, NOTE_SIZE_MAX_BYTES), options.key)
+        new = open_checkpoint(read_note(options.new), options.key)
         roots_by_size([old, new])
         if new.size != old.size:
             raise Unanswerable("two_notes_alone_do_not_tell: NEW must be an export")

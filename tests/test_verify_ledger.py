@@ -11,7 +11,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +189,7 @@ def test_a_newer_export_continues_an_older_one_or_an_older_checkpoint(held: Held
     old = desk.export(held.leaves[:size], held.older, "old")
     for one in (old, older, new):
         assert desk.run("consistency", one, new, "--key", held.key).startswith("verified ")
+        assert "continues    " in desk.run("export", new, "--key", held.key, "--checkpoint", one)
     assert desk.run("consistency", older, old / "checkpoint", "--key", held.key).startswith("verified ")
     told = desk.run("consistency", older, new / "checkpoint", "--key", held.key, code=3)
     assert told.startswith("cannot tell: two_notes_alone_do_not_tell")
@@ -200,12 +201,13 @@ def test_a_key_that_was_rotated(held: Held, desk: Desk) -> None:
     new = NoteSigner(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"n" * 32))
     public = tlog.sha256(new.verifier().public_key).hexdigest()
     said = Entry("ab" * 16, Kind.KEY, NOW_MS, key="checkpoint", key_version=2, public_key_sha256=public, reason="added")
-    leaves = [*held.leaves, format_leaf(said)]
+    leaves = [*held.leaves, format_leaf(said), format_leaf(replace(said, id="cd" * 16, reason="in_use"))]
     both = desk.export(leaves, held.sign(leaves, new, held.signer), "both")
     for keys in ([held.key], [new.vkey()], [held.key, new.vkey()]):
         told = desk.run("export", both, *(word for key in keys for word in ("--key", key)))
         assert told.count("signed by") == len(keys)
-        assert ("announced" in told) == (new.vkey() in keys)
+        announced = [f"{ORIGIN}+{new.verifier().key_id.hex()} by entry {len(held.leaves)}"]
+        assert re.findall(r"^announced +(.*)$", told, re.MULTILINE) == (announced if new.vkey() in keys else [])
     alone, older = desk.export(leaves, held.sign(leaves, new), "new"), desk.put("older", held.older)
     desk.refuse("not_signed_by_given_key", "export", alone, "--key", held.key)
     desk.refuse("not_signed_by_given_key", "export", alone, "--key", new.vkey(), "--checkpoint", older)
