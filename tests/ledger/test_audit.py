@@ -1,18 +1,20 @@
 """The audit names every tampering, each by the part that can see it, and nothing that is lawful."""
 
+import re
 from dataclasses import dataclass
 
 import pytest
 
 from ledger.audit import audit
-from ledger.audit_report import Problem, Report
+from ledger.audit_report import LISTED_MAX, Problem, Report
 from ledger.checkpoints import SignerState, newest_checkpoint, note_verifiers, read_state
 from ledger.keyring import SIGNER_STATE, load_keyring
-from ledger.log import entry_at
+from ledger.log import READ_BATCH, entry_at
 from ledger.note import NoteVerifier
+from ledger.vault import load_subject, seal_payload
 from tests.ledger.desk import NOW_MS, Desk, append_purchases, append_purchases_in, sign_up, withdrawal
 from tests.ledger.tampering import change_leaf, cut, open_file, rebuild_tree
-from tests.world import World
+from tests.world import ROOT, World
 
 
 @dataclass
@@ -196,3 +198,102 @@ def test_entries_that_arrive_during_an_audit_are_no_problem(any_world: World) ->
     with any_world.database.read() as connection:
         report = audit(connection, [NoteVerifier.from_vkey(any_world.signer.vkey)], progress=meanwhile)
     assert (arrived, report.size, report.problems) == ([3, 4], 3, [])
+
+
+@pytest.mark.parametrize(
+    ("edit", "reasons"),
+    [
+        (
+            "INSERT INTO subject (handle, data_key, language, created_at_ms) VALUES (zeroblob(16), X'', '', 1)",
+            "person_unknown",
+        ),
+        ("UPDATE subject SET restricted_at_ms = 1 WHERE rowid = 1", "restriction_differs"),
+        ("INSERT INTO consent_state VALUES (zeroblob(16), 'newsletter', 'given', 1, 1)", "state_unknown"),
+        ("DELETE FROM consent_state WHERE position = 3", "state_missing"),
+        ("UPDATE consent_state SET effective_at_ms = effective_at_ms + 1 WHERE position = 3", "state_differs"),
+        ("UPDATE consent_state SET position = 2 WHERE position = 3", "state_differs"),
+        ("INSERT INTO vault SELECT 3, subject, box FROM vault WHERE position = 2", "box_without_commitment"),
+        ("INSERT INTO vault SELECT 99, subject, box FROM vault WHERE position = 2", "box_without_entry"),
+        (
+            "UPDATE vault SET subject = (SELECT subject FROM vault WHERE position = 2) WHERE position = 0",
+            "box_of_somebody_else box_does_not_open",
+        ),
+        ("UPDATE ledger_checkpoint SET size = 12 WHERE size = 11", "checkpoint_size_differs"),
+        ("INSERT INTO ledger_node VALUES (999, zeroblob(32))", "node_differs"),
+    ],
+)
+def test_a_row_that_follows_from_no_entry_is_named(audited: Audited, edit: str, reasons: str) -> None:
+    with open_file(audited.desk.database) as file:
+        assert file.execute(edit).rowcount == 1
+    assert audited.reasons() == set(reasons.split())
+
+
+def test_another_payload_under_the_right_key_is_not_what_was_committed(audited: Audited) -> None:
+    desk = audited.desk
+    with desk.database.read() as connection:
+        person = load_subject(connection, desk.keyring["kek"], desk.handle("ola@example.no"))
+        _, box = seal_payload(person, entry_at(connection, 2).id.hex(), {"email": "other@example.no"})
+    with open_file(desk.database) as file:
+        file.execute("UPDATE vault SET box = ? WHERE position = 2", (box,))
+    assert audited.report().problems == [audited.problem("box_differs_from_commitment", 2)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b'"state":"dpv:ConsentGiven"', b'"state":"dpv:ConsentRequested"', "leaf_outside_vocabulary"),
+        (b'"kind":"consent.given"', b'"kind":"consent.granted"', "leaf_outside_vocabulary"),
+        (b'"recorded_at":"2096-', b'"recorded_at":"2096-13-', "leaf_outside_vocabulary"),
+        (b'"recorded_at":"2096-10-', b'"recorded_at":"2096-13-', "leaf_time_impossible"),
+        (b'"v":1}', b'"v":1 }', "leaf_not_canonical"),
+    ],
+)
+def test_a_leaf_that_we_never_write_is_named(audited: Audited, old: bytes, new: bytes, reason: str) -> None:
+    with open_file(audited.desk.database) as file:
+        change_leaf(file, 3, old, new)
+    assert audited.problem(reason, 3) in audited.report().problems
+
+
+def test_a_ledger_of_several_batches_keeps_its_place_beside_a_gap(world: World) -> None:
+    append_purchases(world.database, READ_BATCH + 40)
+    world.sign()
+    verifiers = [NoteVerifier.from_vkey(world.signer.vkey)]
+    with world.database.read() as connection:
+        assert audit(connection, verifiers).problems == []
+    with open_file(world.database) as file:
+        file.execute("DELETE FROM ledger_entry WHERE position IN (4000, 4001, ?)", (READ_BATCH + 7,))
+        change_leaf(file, READ_BATCH, b"contract", b"consent")
+    with world.database.read() as connection:
+        report = audit(connection, verifiers)
+    assert [(one.reason, one.position) for one in report.problems] == [
+        ("entry_missing", 4000),
+        ("entry_missing", 4001),
+        ("entry_differs_from_tree", READ_BATCH),
+        ("entry_missing", READ_BATCH + 7),
+        ("checkpoint_differs", READ_BATCH + 39),
+        ("head_differs", READ_BATCH + 40),
+    ]
+
+
+def test_all_problems_are_counted_and_the_first_hundred_listed(world: World) -> None:
+    append_purchases(world.database, 150)
+    with open_file(world.database) as file:
+        file.execute("UPDATE ledger_entry SET recorded_at_ms = 0")
+    with world.database.read() as connection:
+        report = audit(connection)
+    assert (report.counts, len(report.problems)) == ({"columns_differ": 150}, LISTED_MAX)
+    assert [one.position for one in report.problems] == list(range(LISTED_MAX))
+
+
+def test_an_older_memory_of_the_signer_is_named(audited: Audited) -> None:
+    audited.state = SignerState(0, b"")
+    assert audited.reasons(state=True) == {"signer_state_behind"}
+    assert audited.reasons(outside=True) == set()
+
+
+def test_every_reason_of_the_audit_is_explained() -> None:
+    page = (ROOT / "docs" / "concepts" / "the-ledger.md").read_text(encoding="utf-8")
+    sources = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "ledger").glob("audit*.py"))
+    reasons = set(re.findall(r'note\(\s*"(\w+)"', sources)) | set(re.findall(r'return "(\w+)"', sources))
+    assert len(reasons) >= 25
+    assert {reason for reason in reasons if f"`{reason}`" not in page} == set()
