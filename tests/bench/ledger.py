@@ -35,6 +35,7 @@ from tests.postgres import PostgresServer
 
 SEED, OTHER_SEED = 1, 2
 BATCH, FILL_BATCH = 100, 1_000
+PEER = f"pymerkle {version('pymerkle')} SqliteTree"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def measure(size: Size, folder: Path) -> list[Row]:
     known = _fill(size.entries, folder, events)
     rows = [*_bytes(size.entries, folder)]
     with closing(Database(_url(folder, last))) as database, database.read() as connection:
-        rows += [_audit(connection, last), *_proofs(connection, size, folder)]
+        rows += [*_audit(connection, last), *_proofs(connection, size, folder)]
     return [*_growth(size, folder, known, events), *_rates(size, folder), *rows]
 
 
@@ -129,7 +130,9 @@ def _growth(size: Size, folder: Path, known: dict[int, frozenset[bytes]], events
 
 def _rates(size: Size, folder: Path) -> Iterator[Row]:
     """Entries per second on both databases, from empty, beside a table of leaves."""
-    sqlite_rate, postgresql_rate, floor_rate = [], [], []
+    sqlite_rate: list[float] = []
+    postgresql_rate: list[float] = []
+    floor_rate: list[float] = []
     with ExitStack() as stack:
         server = stack.enter_context(PostgresServer(folder))
         url = stack.enter_context(server.fresh_database("bench"))
@@ -149,62 +152,73 @@ def _rates(size: Size, folder: Path) -> Iterator[Row]:
 
 
 def _proofs(connection: Connection, size: Size, folder: Path) -> Iterator[Row]:
-    """Proofs of random entries and old sizes; each of ours is checked."""
+    """Proofs of random entries and of random older sizes. Each of ours is checked."""
     last, read, rng = size.entries[-1], node_reader(connection), random.Random(SEED)
     newest_root = root(connection, last)
 
-    def include(index: int) -> float:
-        proof, elapsed_ms = _timed(lambda: tlog.prove_inclusion(index, last, read))
-        leaf = tlog.leaf_hash(entry_at(connection, index).leaf)
-        tlog.check_inclusion(leaf, index, last, proof, newest_root)
-        return elapsed_ms
+    def check_inclusion(position: int, proof: Sequence[bytes]) -> None:
+        leaf = tlog.leaf_hash(entry_at(connection, position).leaf)
+        tlog.check_inclusion(leaf, position, last, proof, newest_root)
 
-    def extend(old_size: int) -> float:
-        proof, elapsed_ms = _timed(lambda: tlog.prove_consistency(old_size, last, read))
+    def check_consistency(old_size: int, proof: Sequence[bytes]) -> None:
         tlog.check_consistency(old_size, root(connection, old_size), last, newest_root, proof)
-        return elapsed_ms
 
     with closing(SqliteTree(str(folder / "peer.db"))) as peer:
         peer.append_entries(entry.leaf for entry in read_entries(connection, 0, last))
         if peer.get_root(last) != newest_root:
             raise BenchmarkError("the peer has another root")
         _tell("the peer is filled")
-        for name, ours, theirs in (
-            ("inclusion proof", include, lambda number: peer.prove_inclusion(number + 1, last)),
-            ("consistency proof", extend, lambda number: peer.prove_consistency(number, last)),
+        for name, prove, check, prove_by_peer in (
+            (
+                "inclusion proof",
+                lambda position: tlog.prove_inclusion(position, last, read),
+                check_inclusion,
+                lambda position: peer.prove_inclusion(position + 1, last),  # it counts from one
+            ),
+            (
+                "consistency proof",
+                lambda old_size: tlog.prove_consistency(old_size, last, read),
+                check_consistency,
+                lambda old_size: peer.prove_consistency(old_size, last),
+            ),
         ):
             ours_ms, peer_ms = [], []
             for _ in range(size.peer_proofs):
-                ours_ms += [ours(rng.randrange(1, last)) for _ in range(size.proofs)]
-                number = rng.randrange(1, last)
-                peer_ms.append(_timed(lambda prove=theirs, number=number: prove(number))[1])
-            peer_name = f"pymerkle {version('pymerkle')} SqliteTree"
-            yield compare_peer(f"{name}, {last:,} entries", "ms", ours_ms, peer_ms, peer_name)
+                for number in rng.sample(range(1, last), size.proofs):
+                    proof, elapsed_ms = _timed(prove, number)
+                    ours_ms.append(elapsed_ms)
+                    check(number, proof)
+                peer_ms.append(_timed(prove_by_peer, rng.randrange(1, last))[1])
+            yield compare_peer(f"{name}, {last:,} entries", "ms", ours_ms, peer_ms, PEER)
 
 
-def _audit(connection: Connection, entries: int) -> Row:
-    report, elapsed_ms = _timed(lambda: audit(connection))
+def _audit(connection: Connection, entries: int) -> Iterator[Row]:
+    cpu_began_s = time.process_time()
+    report, elapsed_ms = _timed(audit, connection)
+    cpu_s = time.process_time() - cpu_began_s
     if report.problems or report.size != entries:
         raise BenchmarkError(f"the ledger is not clean: {report.by_reason()}")
     _tell("the audit is over")
-    return measured(f"audit, {entries:,} entries", "s", [elapsed_ms / 1000])
+    yield measured(f"audit, {entries:,} entries", "s", [elapsed_ms / 1000])
+    yield measured(f"audit CPU, {entries:,} entries", "s", [cpu_s])
 
 
 def _bytes(sizes: Sequence[int], folder: Path) -> Iterator[Row]:
     """The whole file, with people and indexes. Boxes are left out of a copy, which says the same at a smaller size."""
     *_, small, last = sizes
     yield measured(f"file, {last:,} entries", "bytes/entry", [_path(folder, last).stat().st_size / last])
-    copy = shutil.copy(_path(folder, small), folder / "without-boxes.db")
+    copy = folder / "without-boxes.db"
+    shutil.copy(_path(folder, small), copy)
     with closing(sqlite.connect(copy, isolation_level=None)) as connection:
         connection.execute("DELETE FROM vault")
         connection.execute("VACUUM")
     yield measured(f"file without boxes, {small:,} entries", "bytes/entry", [copy.stat().st_size / small])
 
 
-def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+def _timed(work: Callable[..., Any], *arguments: object) -> tuple[Any, float]:
     """What it returns, and milliseconds."""
     began_s = time.perf_counter()
-    result = work()
+    result = work(*arguments)
     return result, (time.perf_counter() - began_s) * 1000
 
 
