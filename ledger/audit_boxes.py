@@ -85,9 +85,8 @@ class Boxes:
 
     def _redact(self, leaf: Leaf) -> None:
         """Only what came before can be redacted."""
-        entry_id = bytes.fromhex((leaf.member("ref") or b"").decode())
-        if self._missing.pop(entry_id, None) is None:
-            self._redacted[entry_id] = leaf.position
+        if self._missing.pop(leaf.ref(), None) is None:
+            self._redacted[leaf.ref()] = leaf.position
 
     def close(self, people: People, size: int) -> None:
         """After the last leaf: what is missing is explained by now, or not at all."""

@@ -8,6 +8,10 @@ from typing import NamedTuple
 from schemas.entry import DPV_STATE_OF_KIND, LEAF_GRAMMAR, parse_time
 
 
+def _groups(*members: str) -> tuple[int, ...]:
+    return tuple(LEAF_GRAMMAR.groupindex[member] for member in members)
+
+
 class Leaf(NamedTuple):
     """What every check asks for: ids, handle and commitment as bytes, the rest as it is written."""
 
@@ -19,12 +23,18 @@ class Leaf(NamedTuple):
     recorded_at: bytes
     match: re.Match[bytes]
 
-    def member(self, name: str) -> bytes | None:
-        """Any member as it is written; None if the leaf does not have it."""
-        return self.match[name]
+    def consent(self) -> tuple[bytes, int]:
+        """Purpose, and when it took effect (docs/decisions/0001-record.md, Order), of a leaf that claims a state."""
+        purpose, occurred_at, received_at = self.match.group(*_CONSENT_GROUPS)
+        return purpose or b"", time_ms(occurred_at or received_at or self.recorded_at)
+
+    def ref(self) -> bytes:
+        """Id of the entry concerned; nothing if the leaf names none."""
+        return unhexlify(self.match["ref"] or b"")
 
 
-_GROUPS = tuple(LEAF_GRAMMAR.groupindex[name] for name in (*Leaf._fields[1:-1], "state"))
+_GROUPS = _groups(*Leaf._fields[1:-1], "state")
+_CONSENT_GROUPS = _groups("purpose", "occurred_at", "received_at")
 _STATES = {kind.encode(): state.encode() for kind, state in DPV_STATE_OF_KIND.items()}
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from ledger.audit_leaf import Leaf, time_ms
+from ledger.audit_leaf import Leaf
 from ledger.audit_report import Part, Report
 from ledger.audit_rows import raw, stream
 from ledger.state import STATE_OF_KIND, ConsentState, reduce_state
@@ -48,9 +48,8 @@ class People:
         elif kind in _SAID_BY_KNOWN:
             self._known.setdefault(handle, False)
         if kind in _STATES:
-            # docs/decisions/0001-record.md, Order: when it took effect, which is never after its receipt.
-            at_ms = time_ms(leaf.member("occurred_at") or leaf.member("received_at") or leaf.recorded_at)
-            self._fold(handle + (leaf.member("purpose") or b""), ConsentState(_STATES[kind], at_ms, leaf.position))
+            purpose, at_ms = leaf.consent()
+            self._fold(handle + purpose, ConsentState(_STATES[kind], at_ms, leaf.position))
         elif kind in _ENDING:
             self.ended[handle] = leaf.position
         elif kind == _RESTRICTED:
