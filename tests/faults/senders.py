@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from standardwebhooks.webhooks import Webhook
 
@@ -79,6 +80,11 @@ class Journal:
                 self.slowest_s = max(self.slowest_s, answer.took_s)
             if answer.status == 200:
                 self.acknowledged.append(message_id)
+
+
+def fresh_name() -> str:
+    """New every time, and of letters only: eight digits and a number may be an identity number, which is dropped."""
+    return uuid4().hex[:8].translate(str.maketrans("0123456789", "ghijklmnop"))
 
 
 class Campaign:

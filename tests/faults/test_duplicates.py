@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from uuid import uuid4
 
 import pytest
 
 from tests.faults.conftest import Note
 from tests.faults.oracle import assert_ledger_verifies, database_of, query, wait_until_recorded
-from tests.faults.senders import JSON, Answer, SignedForm, post
+from tests.faults.senders import JSON, Answer, SignedForm, fresh_name, post
 from tests.stack import Stack
 from tests.world import checkout_event, stripe_header
 
@@ -87,7 +86,7 @@ def test_fifty_at_once_are_one(service: Stack, make: Callable[[Stack, str], Deli
     path = database_of(service)
     wait_until_recorded(service)
     ((before,),) = query(path, "SELECT coalesce(max(id), 0) FROM inbox")
-    delivery = make(service, f"same-{uuid4().hex[:8]}")
+    delivery = make(service, f"same-{fresh_name()}")
     answers = send_at_once(service, delivery)
     note("slowest_answer_s", round(max(answer.took_s for answer in answers), 3))
     assert Counter(answer.status for answer in answers) == {200: TIMES}

@@ -3,13 +3,13 @@
 import os
 import random
 from collections.abc import Iterator
-from uuid import uuid4
 
 import pytest
 
 from tests.faults.conftest import Note
 from tests.faults.mortal import Mortal, mortal
 from tests.faults.oracle import breaches, change, query
+from tests.faults.senders import fresh_name
 from tests.faults.victim import POINTS
 from tests.simulators.process import SimulatorProcess
 
@@ -57,7 +57,7 @@ def test_the_recorder_dies_at_each_point_and_the_next_one_ends_it(installation: 
 
 
 def sign_up(installation: Mortal, count: int) -> list[str]:
-    name = uuid4().hex[:8]
+    name = fresh_name()
     ids = [f"msg_{name}_{number}" for number in range(count)]
     for number, message_id in enumerate(ids):
         body = {"email": f"{name}-{number}@example.org", "newsletter": "yes"}

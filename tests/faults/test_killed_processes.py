@@ -5,13 +5,12 @@ import random
 import signal
 from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from tests.faults.conftest import Note
 from tests.faults.oracle import assert_ledger_verifies, breaches, database_of, wait_until_recorded
-from tests.faults.senders import Campaign, Journal
+from tests.faults.senders import Campaign, Journal, fresh_name
 from tests.stack import Stack
 
 COUNT = 500
@@ -35,7 +34,7 @@ def gunicorn_workers(stack: Stack) -> list[int]:
 
 def kill_under_load(stack: Stack, victims: list[str]) -> Journal:
     """500 deliveries; the victims die one after the other, evenly over them, each while the others run on."""
-    campaign = Campaign(stack, f"kill-{uuid4().hex[:8]}", COUNT).start()
+    campaign = Campaign(stack, f"kill-{fresh_name()}", COUNT).start()
     killed: dict[str, int] = {}
     try:
         for number, name in enumerate(victims, 1):

@@ -4,14 +4,13 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from redis import Redis
 
 from schemas.settings import socket_path
 from tests.faults.oracle import assert_ledger_verifies, breaches, database_of, wait_until_mailed, wait_until_recorded
-from tests.faults.senders import Campaign
+from tests.faults.senders import Campaign, fresh_name
 from tests.stack import Stack
 
 COUNT = 8
@@ -56,7 +55,7 @@ def test_a_poisoned_job_runs_nothing_and_holds_nothing_up(service: Stack, queue:
         queue.hset(f"rq:job:{name}", mapping=fields)  # type: ignore[arg-type]
         queue.rpush("rq:queue:record", name)
     queue.rpush("rq:queue:record", "not-there", "an id that is none", b"\xff\xfe")
-    journal = Campaign(service, f"poison-{uuid4().hex[:8]}", COUNT).start().finish()
+    journal = Campaign(service, f"poison-{fresh_name()}", COUNT).start().finish()
     wait_until_recorded(service)
     assert breaches(database_of(service), journal.acknowledged) == []
     service.wait_for(lambda: queue.llen("rq:queue:record") == 0, "for the queue to be emptied")
@@ -71,7 +70,7 @@ def test_what_a_dead_worker_left_unreadable_kills_no_other(service: Stack, queue
         queue.rpush(f"rq:queue:{name}:intermediate", name, "an id that is none", b"\xff\xfe")
     old = {name: service.kill(name) for name in PROCESSES}
     new = {name: service.wait_restarted(name, pid) for name, pid in old.items()}
-    journal = Campaign(service, f"left-{uuid4().hex[:8]}", COUNT).start().finish()
+    journal = Campaign(service, f"left-{fresh_name()}", COUNT).start().finish()
     wait_until_recorded(service)
     assert breaches(database_of(service), journal.acknowledged) == []
     wait_until_mailed(service)

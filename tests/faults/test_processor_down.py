@@ -18,7 +18,7 @@ from tests.faults.oracle import (
     wait_until_recorded,
 )
 from tests.faults.processors import KINDS, Processor, deeds, processors_of, still_held, store_people
-from tests.faults.senders import Campaign, SignedForm, post
+from tests.faults.senders import Campaign, SignedForm, fresh_name, post
 from tests.stack import Stack
 
 PEOPLE = 4
@@ -37,7 +37,7 @@ def processors(service: Stack) -> Iterator[dict[str, Processor]]:
 
 def sign_up(stack: Stack, processors: dict[str, Processor], count: int = PEOPLE) -> list[str]:
     """People whom we and every processor know; their addresses."""
-    name = f"known-{uuid4().hex[:8]}"
+    name = f"known-{fresh_name()}"
     Campaign(stack, name, count).start().finish()
     wait_until_recorded(stack)
     emails = [f"{name}-{number}@example.org" for number in range(count)]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from redis import Redis, RedisError
@@ -23,7 +22,7 @@ from tests.faults.oracle import (
     relays_of,
     wait_until_recorded,
 )
-from tests.faults.senders import THREADS, Campaign
+from tests.faults.senders import THREADS, Campaign, fresh_name
 from tests.stack import Stack, StackError, make_root
 
 SIGN_UPS, WITHDRAWALS = 64, 24
@@ -64,7 +63,7 @@ def paused(stack: Stack) -> None:
 @contextmanager
 def deliveries(stack: Stack) -> Iterator[tuple[Campaign, Campaign]]:
     """Sign-ups and withdrawals from sixteen threads, slowly enough to outlast the fault."""
-    name = uuid4().hex[:8]
+    name = fresh_name()
     sign_ups = Campaign(stack, f"up-{name}", SIGN_UPS, rest_s=REST_S)
     withdrawals = Campaign(
         stack,
@@ -136,7 +135,7 @@ def lose_every_ring(stack: Stack, name: str) -> list[str]:
     """Deliveries whose jobs are wiped before the recorder, which is paused, can see them."""
     pid = stack.kill("record", signal.SIGSTOP)
     try:
-        journal = Campaign(stack, f"{name}-{uuid4().hex[:8]}", THREADS).start().finish()
+        journal = Campaign(stack, f"{name}-{fresh_name()}", THREADS).start().finish()
         connection = Redis(unix_socket_path=str(socket_path(stack.data_dir)))
         connection.flushall()
         connection.close()

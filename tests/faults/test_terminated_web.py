@@ -1,13 +1,12 @@
 """SIGTERM under load, as every deployment sends it: the web process ends cleanly and keeps what it acknowledged."""
 
 import signal
-from uuid import uuid4
 
 import pytest
 
 from tests.faults.conftest import Note
 from tests.faults.oracle import assert_ledger_verifies, breaches, database_of, wait_until_recorded
-from tests.faults.senders import Campaign
+from tests.faults.senders import Campaign, fresh_name
 from tests.stack import Stack
 
 COUNT = 200
@@ -15,7 +14,7 @@ COUNT = 200
 
 def terminate_under_load(stack: Stack, times: int, note: Note) -> None:
     seen = len(stack.log_text())
-    campaign = Campaign(stack, f"term-{uuid4().hex[:8]}", COUNT * times).start()
+    campaign = Campaign(stack, f"term-{fresh_name()}", COUNT * times).start()
     try:
         for number in range(times):
             campaign.wait_for_progress(number * COUNT + COUNT // 4)
