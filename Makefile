@@ -27,6 +27,7 @@ test: $(DEV)  ## All checks that a change needs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --strict verify_ledger.py
 	$(BIN)/pytest -n 2 -m 'not long'
 
 test-long: $(DEV)  ## The long tests: faults, soak

@@ -50,10 +50,10 @@ def extend_mirror(connection: Connection, folder: Path) -> int:
     Raises MirrorError `mirror_is_ahead` or `mirror_differs`, LedgerError `mirror_not_usable` for a disk that is full or
     away, and `ledger_differs_from_checkpoint` when our own leaves are not what was signed.
     """
-    with _disk():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with locked(folder / BOOKMARK):
-            return _extend(connection, folder)
+    if not folder.is_dir():  # never made here: where a disk is not mounted, it would be made on the wrong one
+        raise LedgerError("mirror_not_usable")
+    with _disk(), locked(folder / BOOKMARK):
+        return _extend(connection, folder)
 
 
 def check_mirror(connection: Connection, folder: Path, verifiers: Sequence[NoteVerifier]) -> Checkpoint:

@@ -34,7 +34,7 @@ class Restored:
     done: dict[str, int]
 
 
-def check_mirror(
+def check_continuation(
     connection: Connection,
     folder: Path,
     verifiers: Sequence[NoteVerifier],
@@ -68,7 +68,7 @@ def restore(
 ) -> Restored:
     """Append what is missing, do again what it says, and lift the quarantine, all in one transaction.
 
-    `checkpoint`: what check_mirror gave. RefusedError, and nothing changed, if the tree does not become that one.
+    `checkpoint`: what check_continuation gave. RefusedError, and nothing changed, if the tree does not become that one.
     """
     with database.write() as connection:
         lock_head(connection)

@@ -21,6 +21,7 @@ def export(operator: Operator, speak: Speaker, folder: Path) -> None:
 
     An earlier export of this ledger is continued. One of another ledger, or of a later day, is not touched.
     """
+    _make(folder)
     _extend(operator, speak, folder)
 
 
@@ -30,6 +31,8 @@ def export(operator: Operator, speak: Speaker, folder: Path) -> None:
 @command
 def mirror(operator: Operator, speak: Speaker, folder: Path | None, check: bool) -> None:
     """Bring the mirror up to date now, as the clock does by itself. FOLDER is MIRROR_DIR if it is left out."""
+    if folder is not None and not check:
+        _make(folder)
     folder = folder or operator.settings.mirror_dir
     if folder is None:
         raise RefusedError("mirror_dir_not_set")
@@ -37,6 +40,11 @@ def mirror(operator: Operator, speak: Speaker, folder: Path | None, check: bool)
         _check(operator, speak, folder)
     else:
         _extend(operator, speak, folder)
+
+
+def _make(folder: Path) -> None:
+    """Named by hand, it is the one that is meant; MIRROR_DIR may be a disk that is not mounted."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _extend(operator: Operator, speak: Speaker, folder: Path) -> None:

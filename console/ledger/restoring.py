@@ -21,7 +21,7 @@ from ledger.log import size
 from ledger.migrate import upgrade
 from ledger.note import Checkpoint, open_note, parse_checkpoint
 from ledger.recorder import Recorder
-from ledger.restoration import Restored, check_mirror, restore
+from ledger.restoration import Restored, check_continuation, restore
 from workers.context import now_ms
 
 mirror_option = click.option(
@@ -118,13 +118,13 @@ def _on_the_side(operator: Operator, backup: str) -> Iterator[Database]:
 
 def _check(operator: Operator, connection: Any, folder: Path, known: list[Checkpoint | SignerState]) -> Checkpoint:
     verifiers = note_verifiers(operator.context.keyring["checkpoint"])
-    return check_mirror(connection, folder, verifiers, known)
+    return check_continuation(connection, folder, verifiers, known)
 
 
 def _folder(operator: Operator, mirror: Path | None) -> Path:
     folder = mirror or operator.settings.mirror_dir
     if folder is None:
-        raise RefusedError("mirror_not_named")
+        raise RefusedError("mirror_dir_not_set")
     return folder
 
 

@@ -1,5 +1,6 @@
 """The mirror holds every signed leaf, survives a kill at any byte, and is not changed when it is not of this ledger."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -35,6 +36,8 @@ from tests.world import World, settings_for
 
 
 def extend(world: World, folder: Path) -> int:
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(parents=True)
     with world.database.read() as connection:
         return extend_mirror(connection, folder)
 
@@ -382,6 +385,9 @@ def test_the_mirror_is_where_the_settings_say(world: World, tmp_path: Path) -> N
     assert (refused.exit_code, refused.stderr) == (4, "mirror_dir_not_set\n")
     mirrored = World(settings_for(tmp_path / "mirrored", mirror_dir=tmp_path / "kept"))
     grow(mirrored, 2)
+    away = mirrored.command("ledger", "mirror")
+    assert (away.exit_code, away.stderr) == (5, "mirror_not_usable\n"), "its disk may not be mounted"
+    (tmp_path / "kept").mkdir()
     assert mirrored.command("ledger", "mirror").exit_code == 0
     assert lines(tmp_path / "kept") == leaves(mirrored, 2)
     mirrored.close()

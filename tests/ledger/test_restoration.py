@@ -16,7 +16,7 @@ from ledger.database import Database
 from ledger.errors import RefusedError, SignerError
 from ledger.keyring import SIGNER_STATE, load_keyring
 from ledger.log import lock_head, root, size
-from ledger.restoration import check_mirror, restore
+from ledger.restoration import check_continuation, restore
 from ledger.tables import relay, subject
 from ledger.tables import vault as vault_table
 from schemas.address import parse_address
@@ -45,6 +45,7 @@ class Day:
     def mirror_now(self) -> None:
         self.world.sign()
         with self.world.database.read() as connection:
+            self.mirror.mkdir(exist_ok=True)
             mirror.extend_mirror(connection, self.mirror)
 
     def put_back(self) -> None:
@@ -61,7 +62,7 @@ class Day:
     def restore(self) -> dict[str, int]:
         database = self.world.database
         with database.read() as connection:
-            found = check_mirror(connection, self.mirror, self.verifiers, [self.state()])
+            found = check_continuation(connection, self.mirror, self.verifiers, [self.state()])
         return restore(database, self.desk.recorder(NOW_MS + 2 * DAY_MS), self.mirror, found).done
 
     def problems(self) -> list[str]:
@@ -309,7 +310,7 @@ def test_an_empty_database_of_either_kind_becomes_the_signed_ledger(day: Day, da
     with day.world.database.read() as connection:
         signed = (size(connection), root(connection, size(connection)))
     with database.read() as connection:
-        found = check_mirror(connection, day.mirror, day.verifiers, [day.state()])
+        found = check_continuation(connection, day.mirror, day.verifiers, [day.state()])
     restored = restore(database, day.desk.recorder(NOW_MS + DAY_MS), day.mirror, found)
     assert (restored.size_before, restored.leaves, restored.done) == (0, signed[0], {"people_lost": 1})
     with database.read() as connection:

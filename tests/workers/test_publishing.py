@@ -76,6 +76,7 @@ def test_nothing_is_set_and_nothing_leaves(world: World) -> None:
 
 
 def test_every_way_out_carries_the_line_of_the_witness(any_world: World, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mirror").mkdir()
     with witnessing(any_world) as witness:
         publisher = set_up(
             any_world, checkpoint_drop_dir=folder, checkpoint_mail_to="dpo@example.no", mirror_dir=tmp_path / "mirror"
@@ -344,6 +345,7 @@ def test_the_mail_says_what_to_do_and_nothing_about_anybody(world: World) -> Non
 def test_what_is_late_is_told(world: World, folder: Path, tmp_path: Path) -> None:
     with witnessing(world) as witness:
         setting = witness.setting()
+    (tmp_path / "mirror").mkdir()
     settings = {"witnesses": (setting,), "mirror_dir": tmp_path / "mirror"}
     daily = {"checkpoint_drop_dir": folder, "checkpoint_mail_to": "dpo@example.no"}
     set_up(world, **settings, **daily)
