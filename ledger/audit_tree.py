@@ -7,9 +7,10 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
 from ledger import tlog
 from ledger.audit_report import Part, Report
-from ledger.audit_rows import Rows, fetch, raw, stream
+from ledger.audit_rows import Rows, fetch, raw
 from ledger.checkpoints import SignerState
 from ledger.errors import LedgerError
+from ledger.log import READ_BATCH
 from ledger.note import NoteVerifier, open_note, parse_checkpoint
 from ledger.tables import ledger_checkpoint, ledger_entry, ledger_head, ledger_node
 
@@ -34,7 +35,7 @@ def signed_roots(
     """Everything that was ever signed, as far as we can see. Without verifiers only the signer's memory counts."""
     signed: SignedRoots = {}
     if verifiers:
-        for size, note in stream(connection, _CHECKPOINTS):
+        for size, note in connection.execute(_CHECKPOINTS, execution_options={"yield_per": READ_BATCH}):
             position = size - 1 if isinstance(size, int) else None
             found = _open(report, raw(note), verifiers, Part.CHECKPOINTS, position)
             if found is not None and found[0] != size:
