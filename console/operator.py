@@ -132,7 +132,7 @@ def _echo_table(table: Sequence[Sequence[str]], indent: str = "") -> None:
 
 
 def _text(value: Any) -> str:
-    if value is None or value == []:
+    if value is None or value in ([], {}):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
