@@ -59,9 +59,14 @@ def read_leaf(position: int, text: bytes) -> Leaf | None:
 
 def time_ms(text: bytes) -> int:
     """The inverse of format_time, of a text that the grammar let through. ValueError if there is no such day."""
-    return _second_ms(text[:19]) + int(text[20:23])
+    return _day_ms(text[:10]) + _time_of_day_ms(text[11:19]) + int(text[20:23])
 
 
 @lru_cache(maxsize=4096)
-def _second_ms(text: bytes) -> int:
-    return parse_time(text.decode() + "Z")
+def _day_ms(text: bytes) -> int:
+    return parse_time(f"{text.decode()}T00:00:00Z")
+
+
+@lru_cache(maxsize=24 * 60 * 60)
+def _time_of_day_ms(text: bytes) -> int:
+    return parse_time(f"1970-01-01T{text.decode()}Z")

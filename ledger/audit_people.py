@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from ledger.audit_leaf import Leaf
 from ledger.audit_report import Part, Report
 from ledger.audit_rows import raw, stream
-from ledger.state import STATE_OF_KIND, ConsentState, reduce_state
+from ledger.state import STATE_OF_KIND, Order, order_of, state_of
 from ledger.tables import consent_state, ledger_entry, link, subject, subject_address, vault
 from ledger.vault import HANDLE_SIZE_BYTES
 from schemas.entry import ENDING_KINDS, Kind
@@ -33,7 +33,7 @@ class People:
     def __init__(self, connection: Connection, report: Report) -> None:
         self._connection = connection
         self._report = report
-        self._states: dict[bytes, ConsentState] = {}  # by handle and purpose, one after the other
+        self._states: dict[bytes, Order] = {}  # by handle and purpose, one after the other
         self._known: dict[bytes, bool] = {}  # whether anything was ever sealed about them
         self._restricted: dict[bytes, int] = {}
         self.ended: dict[bytes, int] = {}  # with the position of the entry that says so
@@ -49,17 +49,15 @@ class People:
             self._known.setdefault(handle, False)
         if kind in _STATES:
             purpose, at_ms = leaf.consent()
-            self._fold(handle + purpose, ConsentState(_STATES[kind], at_ms, leaf.position))
+            key, event = handle + purpose, order_of(_STATES[kind], at_ms, leaf.position)
+            if event > self._states.get(key, event[:0]):
+                self._states[key] = event
         elif kind in _ENDING:
             self.ended[handle] = leaf.position
         elif kind == _RESTRICTED:
             self._restricted[handle] = leaf.position
         elif kind == _UNRESTRICTED:
             self._restricted.pop(handle, None)
-
-    def _fold(self, key: bytes, event: ConsentState) -> None:
-        held = self._states.get(key)
-        self._states[key] = event if held is None else reduce_state(held, event)
 
     def close(self) -> None:
         """After the last leaf: every row about a person against what the leaves say."""
@@ -92,19 +90,19 @@ class People:
         for stored, purpose, state, at_ms, position in stream(self._connection, select(*columns)):
             self._report.states += 1
             handle = raw(stored)
-            replayed = self._states.pop(handle + raw(purpose), None)
+            order = self._states.pop(handle + raw(purpose), None)
             if handle in self.ended:
                 continue
-            if replayed is None or handle not in present:
+            if order is None or handle not in present:
                 self._note("state_unknown")
                 continue
-            replayed_row = (replayed.state.encode(), replayed.effective_at_ms, replayed.position)
-            if (raw(state), at_ms, position) != replayed_row:
+            replayed = state_of(order)
+            if (raw(state), at_ms, position) != (replayed.state.encode(), replayed.effective_at_ms, replayed.position):
                 self._note("state_differs", replayed.position)
-        for key, replayed in self._states.items():
+        for key, order in self._states.items():
             handle = key[:HANDLE_SIZE_BYTES]
             if handle in present and handle not in self.ended:
-                self._note("state_missing", replayed.position)
+                self._note("state_missing", state_of(order).position)
 
     def _check_ended(self) -> None:
         kept: set[bytes] = set()

@@ -23,6 +23,7 @@ NEVER, REQUESTED, REFUSED, GIVEN, REVOKED, WITHDRAWN = (
 
 # Undecided states rank below every decision; among decisions of one time, a stop is greater, the person's own most.
 _RANK = {NEVER: 0, REFUSED: 1, REQUESTED: 2, GIVEN: 3, REVOKED: 4, WITHDRAWN: 5}
+_STATE_OF_RANK = {rank: state for state, rank in _RANK.items()}
 # No longer given: the person withdrew it, or it was revoked for them (a bounce, a complaint, an operator).
 STOPPED = frozenset({REVOKED, WITHDRAWN})
 DECISIVE = STOPPED | {GIVEN}
@@ -43,16 +44,31 @@ class ConsentState:
     effective_at_ms: int = 0
     position: int = -1
 
-    def _order(self) -> tuple[int, int, int, int]:
-        decided = self.state in DECISIVE
-        if decided:
-            return (1, self.effective_at_ms, _RANK[self.state], self.position)
-        return (0, _RANK[self.state], self.effective_at_ms, self.position)
+    @property
+    def order(self) -> "Order":
+        return order_of(self.state, self.effective_at_ms, self.position)
+
+
+Order = tuple[int, int, int, int]
+
+
+def order_of(state: str, effective_at_ms: int, position: int) -> Order:
+    """The greatest of several is the state in force: a total order, so that how they arrive decides nothing."""
+    if state in DECISIVE:
+        return (1, effective_at_ms, _RANK[state], position)
+    return (0, _RANK[state], effective_at_ms, position)
+
+
+def state_of(order: Order) -> ConsentState:
+    """The inverse of order_of."""
+    decided, first, second, position = order
+    rank, effective_at_ms = (second, first) if decided else (first, second)
+    return ConsentState(_STATE_OF_RANK[rank], effective_at_ms, position)
 
 
 def reduce_state(current: ConsentState, event: ConsentState) -> ConsentState:
     """The later of two by the rule above. Commutative and associative: max over a total order."""
-    return max(current, event, key=ConsentState._order)
+    return max(current, event, key=lambda one: one.order)
 
 
 def effective_at_ms(sent_at_ms: int | None, received_at_ms: int) -> int:

@@ -145,12 +145,13 @@ _REQUIRED = frozenset({"id", "kind", "recorded_at"})
 def _grammar() -> "re.Pattern[bytes]":
     """Exactly the leaves that we write: members in order, each at most once, nothing between them.
 
-    Whatever it matches is in RFC 8785 form: sorted ASCII keys, no white space, no escapes, no fractions.
+    Whatever it matches is in RFC 8785 form: sorted ASCII keys, no white space, no escapes, no fractions. Possessive:
+    no member can match in the place of another, so nothing that was matched is ever tried again.
     """
     parts = []
     for name, pattern in MEMBERS.items():
         value = f"(?P<{name}>{pattern})" if name in _NUMBERS else f'"(?P<{name}>{pattern})"'
-        parts.append(f'"{name}":{value},' if name in _REQUIRED else f'(?:"{name}":{value},)?')
+        parts.append(f'"{name}":{value},' if name in _REQUIRED else f'(?:"{name}":{value},)?+')
     return re.compile(rf'\{{{"".join(parts)}"v":{VERSION}\}}'.encode())
 
 

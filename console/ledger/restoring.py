@@ -76,7 +76,7 @@ def drill(operator: Operator, speak: Speaker, backup: str, mirror: Path | None, 
             verifiers = note_verifiers(operator.context.keyring["checkpoint"])
             report = audit(connection, verifiers, [], _state(operator), operator.context.keyring["kek"])
     speak.document(
-        {"backup_entries": before, "quarantined": noticed, **_told(restored), "problems": len(report.problems)}
+        {"backup_entries": before, "quarantined": noticed, **_told(restored), "problems": sum(report.counts.values())}
     )
     if report.problems:
         raise SystemExit(int(Exit.NO))

@@ -176,7 +176,7 @@ def test_every_route_and_metric_is_documented_and_no_other(world: World) -> None
         ("workers/record.py", r'(?:park\(.*|else )"(\w+)"', "http"),
         (
             "ledger/audit.py ledger/audit_boxes.py ledger/audit_people.py ledger/audit_tree.py",
-            r'note\("(\w+)"',
+            r'note\(\s*"(\w+)"',
             "the-ledger",
         ),
         ("ledger/checkpoints.py", r'SignerError\("(\w+)"', "the-ledger"),
