@@ -60,7 +60,8 @@ class Operator:
 
     def record_deed(self, kind: Kind, **fields: Any) -> None:
         """Every action of an operator is an entry of the ledger."""
-        entry = Entry(id=new_id(), kind=kind, recorded_at_ms=now_ms(), source="operator", method="operator", **fields)
+        now = now_ms()
+        entry = Entry(id=new_id(now), kind=kind, recorded_at_ms=now, source="operator", method="operator", **fields)
         with self.context.database.write() as connection:
             append_many(connection, [NewEntry(entry)])
 

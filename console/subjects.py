@@ -42,7 +42,7 @@ def show(operator: Operator, speak: Speaker, email: str, reveal: bool) -> None:
             "relays": _relays(connection, handle),
         }
         if reveal:  # said in the ledger before anything is opened
-            entry = Entry(new_id(), Kind.REVEALED, now_ms(), handle, source="operator", method="operator")
+            entry = Entry(new_id(now_ms()), Kind.REVEALED, now_ms(), handle, source="operator", method="operator")
             append_many(connection, [NewEntry(entry)])
             person = replace(person, restricted=False)
             document["payloads"] = vault.open_payloads(connection, person)

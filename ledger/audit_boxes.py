@@ -45,7 +45,7 @@ def announce_restricted(connection: Connection, now_ms: int) -> frozenset[int]:
     positions = frozenset(connection.execute(boxes.where(subject.c.restricted_at_ms.is_not(None))).scalars())
     if positions:
         count = len(positions)
-        entry = Entry(new_id(), Kind.AUDITED, now_ms, source="operator", method="operator", count=count)
+        entry = Entry(new_id(now_ms), Kind.AUDITED, now_ms, source="operator", method="operator", count=count)
         append_many(connection, [NewEntry(entry)])
     return positions
 

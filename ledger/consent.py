@@ -61,7 +61,7 @@ def _decision_entry(
     kind = given if decision.state == GIVEN else Kind.REFUSED
     notice = recorder.policy.notices.get(decision.notice or "")
     entry = Entry(
-        id=new_id(),
+        id=new_id(recorder.recorded_at_ms),
         kind=kind,
         recorded_at_ms=recorder.recorded_at_ms,
         subject=person.handle,
@@ -113,7 +113,7 @@ def _is_overtaken(states: Mapping[str, ConsentState], stops: Mapping[str, int], 
 def _overtaken_entry(recorder: Recorder, message: Message, grant: Entry, stopped_at_ms: int) -> NewEntry:
     return NewEntry(
         Entry(
-            id=new_id(),
+            id=new_id(recorder.recorded_at_ms),
             kind=Kind.WITHDRAWN,
             recorded_at_ms=recorder.recorded_at_ms,
             subject=grant.subject,
@@ -185,7 +185,7 @@ def confirm(connection: Connection, recorder: Recorder, message: Message) -> lis
 def _given_entry(recorder: Recorder, message: Message, handle: bytes, purpose: str, request_id: str) -> NewEntry:
     return NewEntry(
         Entry(
-            id=new_id(),
+            id=new_id(recorder.recorded_at_ms),
             kind=Kind.GIVEN,
             recorded_at_ms=recorder.recorded_at_ms,
             subject=handle,
@@ -214,7 +214,7 @@ def purchase(connection: Connection, recorder: Recorder, message: Message) -> li
     """
     signed_up = sign_up(connection, recorder, message)
     entry = Entry(
-        id=new_id(),
+        id=new_id(recorder.recorded_at_ms),
         kind=Kind.PURCHASE,
         recorded_at_ms=recorder.recorded_at_ms,
         occurred_at_ms=effective_at_ms(message.sent_at_ms, recorder.received_at_ms),

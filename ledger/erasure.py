@@ -40,7 +40,7 @@ def erase(connection: Connection, recorder: Recorder, handle: bytes, reason: str
     """Raises NotFoundError. `reason`: the ground, as a word. The caller holds the head's lock."""
     emails = emails_to_erase(connection, recorder, handle)
     entry = Entry(
-        id=new_id(),
+        id=new_id(recorder.recorded_at_ms),
         kind=Kind.ERASED,
         recorded_at_ms=recorder.recorded_at_ms,
         subject=handle,

@@ -44,7 +44,7 @@ def end_proof(connection: Connection, recorder: Recorder) -> int:
         if keep_until_ms(connection, recorder, handle) > recorder.now_ms:
             continue  # withdrawn again since: by a link, or by another address
         entry = Entry(
-            id=new_id(),
+            id=new_id(recorder.recorded_at_ms),
             kind=Kind.SUBJECT_EXPIRED,
             recorded_at_ms=recorder.recorded_at_ms,
             subject=handle,

@@ -93,7 +93,7 @@ def dropped_entries(recorder: Recorder, message: Message, handle: bytes | None) 
     return [
         NewEntry(
             Entry(
-                id=new_id(),
+                id=new_id(recorder.recorded_at_ms),
                 kind=Kind.DROPPED,
                 recorded_at_ms=recorder.recorded_at_ms,
                 subject=handle,

@@ -42,7 +42,7 @@ def rectify(connection: Connection, recorder: Recorder, handle: bytes, correctio
     email = correction.email.verbatim if correction.email else vault.emails(connection, person)[-1]
     payload = {"email": email, **{name: value for name, value in profile.items() if value}}
     entry = Entry(
-        id=new_id(),
+        id=new_id(recorder.recorded_at_ms),
         kind=Kind.RECTIFIED,
         recorded_at_ms=recorder.recorded_at_ms,
         subject=handle,

@@ -29,7 +29,7 @@ def redact(
     new: list[NewEntry] = []
     for _, entry_id, _, after in boxes[first:]:
         entry = Entry(
-            id=new_id(),
+            id=new_id(recorder.recorded_at_ms),
             kind=Kind.REDACTED,
             recorded_at_ms=recorder.recorded_at_ms,
             subject=person.handle,

@@ -154,7 +154,8 @@ class Reenactment:
         self._counts["people_lost"] += len(unknown)
 
     def _entry(self, kind: Kind, handle: bytes, ref: str | None = None) -> Entry:
-        return Entry(new_id(), kind, self._recorder.recorded_at_ms, handle, source="restore", ref=ref, reason=LOST)
+        at_ms = self._recorder.recorded_at_ms
+        return Entry(new_id(at_ms), kind, at_ms, handle, source="restore", ref=ref, reason=LOST)
 
 
 def _is_known(connection: Connection, handle: bytes) -> bool:

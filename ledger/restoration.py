@@ -86,7 +86,8 @@ def restore(
             raise RefusedError("mirror_is_of_another_ledger")
         reenactment.finish(connection)
         if position > before:
-            restored = Entry(new_id(), Kind.RESTORED, recorder.recorded_at_ms, count=position - before)
+            at_ms = recorder.recorded_at_ms
+            restored = Entry(new_id(at_ms), Kind.RESTORED, at_ms, count=position - before)
             append_many(connection, [NewEntry(restored)])
         quarantine.lift(connection)
     database.forget_deleted(thoroughly=True)

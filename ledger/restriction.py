@@ -49,7 +49,7 @@ def lift(connection: Connection, handle: bytes, reason: str, now_ms: int, source
 def _write(
     connection: Connection, kind: Kind, handle: bytes, reason: str, now_ms: int, source: str, values: dict[str, object]
 ) -> int:
-    entry = Entry(id=new_id(), kind=kind, recorded_at_ms=now_ms, subject=handle, reason=reason, source=source)
+    entry = Entry(id=new_id(now_ms), kind=kind, recorded_at_ms=now_ms, subject=handle, reason=reason, source=source)
     connection.execute(update(subject).where(subject.c.handle == handle).values(values))
     return append_many(connection, [NewEntry(entry)])[0]
 
@@ -66,6 +66,6 @@ def open_restricted(
     """The person with boxes that can be opened, once an entry says by which deed."""
     if not person.restricted:
         return person
-    entry = Entry(id=new_id(), kind=kind, recorded_at_ms=now_ms, subject=person.handle, reason=reason)
+    entry = Entry(id=new_id(now_ms), kind=kind, recorded_at_ms=now_ms, subject=person.handle, reason=reason)
     append_many(connection, [NewEntry(entry)])
     return replace(person, restricted=False)

@@ -65,7 +65,7 @@ def _shred(connection: Connection, handle: bytes, now_ms: int) -> None:
         select(consent_state.c.purpose).where(consent_state.c.subject == handle).order_by(consent_state.c.purpose)
     )
     entries = [
-        NewEntry(Entry(id=new_id(), kind=Kind.EXPIRED, recorded_at_ms=now_ms, subject=handle, purpose=purpose))
+        NewEntry(Entry(id=new_id(now_ms), kind=Kind.EXPIRED, recorded_at_ms=now_ms, subject=handle, purpose=purpose))
         for purpose in purposes.scalars()
     ]
     append_many(connection, entries)

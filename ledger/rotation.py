@@ -188,7 +188,7 @@ class Rotation:
             return
         public = public_versions(self.name, key).get(version)
         entry = Entry(
-            id=new_id(),
+            id=new_id(self.now_ms),
             kind=Kind.KEY,
             recorded_at_ms=self.now_ms,
             source="operator",

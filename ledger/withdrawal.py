@@ -75,7 +75,7 @@ def _withdraw_subjects(
 
 def _withdrawn_entry(recorder: Recorder, message: Message, handle: bytes, purpose: str) -> Entry:
     return Entry(
-        id=new_id(),
+        id=new_id(recorder.recorded_at_ms),
         kind=Kind.WITHDRAWN,
         recorded_at_ms=recorder.recorded_at_ms,
         subject=handle,
@@ -147,7 +147,7 @@ def revoke(
 
 def _revoked_entry(recorder: Recorder, handle: bytes, purpose: str, reason: str) -> Entry:
     return Entry(
-        id=new_id(),
+        id=new_id(recorder.recorded_at_ms),
         kind=Kind.REVOKED,
         recorded_at_ms=recorder.recorded_at_ms,
         subject=handle,

@@ -161,7 +161,7 @@ def _record(
 ) -> None:
     """Append how it ended, in the transaction that ends it."""
     entry = Entry(
-        id=new_id(),
+        id=new_id(now),
         kind=kind,
         recorded_at_ms=now,
         subject=claimed.subject,

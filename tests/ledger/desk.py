@@ -168,7 +168,7 @@ def append_purchases(database: Database, count: int) -> list[int]:
 
 
 def append_purchases_in(connection: Connection, count: int) -> list[int]:
-    entries = [Entry(new_id(), Kind.PURCHASE, NOW_MS, basis="contract") for _ in range(count)]
+    entries = [Entry(new_id(NOW_MS), Kind.PURCHASE, NOW_MS, basis="contract") for _ in range(count)]
     return append_many(connection, [NewEntry(entry) for entry in entries])
 
 

@@ -110,7 +110,7 @@ def generate(seed: int, count: int) -> Iterator[Event]:
 
 
 def _event(world: _World, kind: Kind) -> Event:
-    entry_id = world.hex(16)
+    entry_id = f"{world.at_ms:012x}{world.hex(10)}"  # as ledger.log.new_id makes them
     fields, box = _FIELDS_OF[kind.partition(".")[0]](world, kind)
     is_delivered = kind in STATES or kind in (Kind.PURCHASE, Kind.DROPPED)
     inbox_id, ordinal = world.number_delivery() if is_delivered else (None, 0)

@@ -47,7 +47,8 @@ def read_acknowledged(path: Path) -> list[Acknowledged]:
 def make_events(count: int) -> list[Event]:
     events = []
     for _ in range(count):
-        entry = Entry(new_id(), Kind.REQUESTED, BEGIN_MS, secrets.token_bytes(16), "newsletter", commitment=bytes(32))
+        person = secrets.token_bytes(16)
+        entry = Entry(new_id(BEGIN_MS), Kind.REQUESTED, BEGIN_MS, person, "newsletter", commitment=bytes(32))
         events.append(Event(NewEntry(entry, BOX), REQUESTED, BEGIN_MS))
     return events
 
