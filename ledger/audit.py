@@ -55,7 +55,7 @@ def audit(
         boxes = Boxes(connection, report, None if kek is None else Opener(report, kek, announced))
         for run in _runs(connection, report):
             first = run[0][0]
-            leaves = [raw(row[-1]) for row in run]
+            leaves = [row[-1] if type(row[-1]) is bytes else raw(row[-1]) for row in run]
             tree.skip(first - tree.size)
             tree.check(leaves, run)
             boxes.check(_read(report, run, leaves, people.take), first, tree.size)
@@ -96,7 +96,7 @@ def _read(report: Report, run: Rows, stored: Sequence[bytes], take: Callable[[Le
             continue
         try:
             copies = (leaf.id, leaf.kind, leaf.subject, time_ms(leaf.recorded_at))
-            if copies != (entry_id, raw(kind), subject, recorded_at_ms):
+            if copies != (entry_id, kind if type(kind) is bytes else raw(kind), subject, recorded_at_ms):
                 report.note("columns_differ", Part.COLUMNS, position=position, entry=entry_id)
             take(leaf)
         except ValueError:  # a day that no calendar has

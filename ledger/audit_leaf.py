@@ -2,6 +2,7 @@
 
 import re
 from binascii import unhexlify
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ class Leaf(NamedTuple):
 
 _GROUPS = _groups(*Leaf._fields[1:-1], "state")
 _CONSENT_GROUPS = _groups("purpose", "occurred_at", "received_at")
+_LEAF: Callable[[type[Leaf], tuple[object, ...]], Leaf] = tuple.__new__  # without NamedTuple's own in between
 _STATES = {kind.encode(): state.encode() for kind, state in DPV_STATE_OF_KIND.items()}
 
 
@@ -46,7 +48,7 @@ def read_leaf(position: int, text: bytes) -> Leaf | None:
     entry_id, subject, commitment, kind, recorded_at, state = match.group(*_GROUPS)
     if state != _STATES.get(kind):
         return None
-    return Leaf(
+    members = (
         position,
         unhexlify(entry_id),
         subject and unhexlify(subject),
@@ -55,6 +57,7 @@ def read_leaf(position: int, text: bytes) -> Leaf | None:
         recorded_at,
         match,
     )
+    return _LEAF(Leaf, members)
 
 
 def time_ms(text: bytes) -> int:

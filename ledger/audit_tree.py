@@ -1,7 +1,6 @@
 """The audit of the tree: leaves against stored nodes and head, and against every root that was ever signed."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
+from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
@@ -79,35 +78,40 @@ class Tree:
     """Grows from the leaves as they stand, in order, and compares what it computes with what is stored."""
 
     def __init__(self, connection: Connection, report: Report, signed: SignedRoots) -> None:
-        self.size = 0
-        self._peaks: list[bytes] = []
+        self._frontier = tlog.Frontier(0, ())
         self._connection = connection
         self._report = report
         self._signed = signed
         self._wrong_roots: list[tuple[int, set[Part]]] = []
-        self._check_root()
+        self._sizes = iter(sorted(signed))
+        self._next_size = next(self._sizes, None)
+        self._grow([])
         self._name_wrong_roots()
+
+    @property
+    def size(self) -> int:
+        return self._frontier.size
 
     def check(self, leaves: Sequence[bytes], rows: Rows) -> None:
         """The entries that follow, without a gap; `rows` begin with position and id."""
         first, low = self.size, tlog.stored_count(self.size)
-        nodes = self._grow(map(tlog.leaf_hash, leaves))
+        nodes = self._grow([tlog.leaf_hash(leaf) for leaf in leaves])
         stored = fetch(self._connection, _NODES, {"low": low, "high": low + len(nodes)})
-        if stored != list(enumerate(nodes, low)):
+        if stored != nodes:
             by_index = {index: raw(value) for index, value in stored}
-            for index, node in enumerate(nodes, low):
+            for index, node in nodes:
                 if by_index.get(index) != node:
                     self._name_difference(index, first, rows)
         self._name_wrong_roots()
 
     def skip(self, missing: int) -> None:
         """Entries that are not there: what follows keeps its place in the tree, and no root comes out right."""
-        self._grow(repeat(bytes(tlog.HASH_SIZE_BYTES), missing))
+        self._grow([bytes(tlog.HASH_SIZE_BYTES)] * missing)
         self._name_wrong_roots()
 
     def close(self) -> None:
         """After the last entry: the head, what is stored beyond it, and what was signed beyond it."""
-        report, frontier = self._report, tlog.Frontier(self.size, tuple(self._peaks))
+        report, frontier = self._report, self._frontier
         report.size, report.root = self.size, frontier.root()
         heads = self._connection.execute(select(ledger_head.c.size, ledger_head.c.frontier)).all()
         if list(map(tuple, heads)) != [(frontier.size, frontier.to_bytes())]:
@@ -123,31 +127,23 @@ class Tree:
     def _count(self, condition: ColumnElement[bool]) -> int:
         return int(self._connection.execute(select(func.count()).where(condition)).scalar_one())
 
-    def _grow(self, leaf_hashes: Iterable[bytes]) -> list[bytes]:
-        """The nodes that these leaves complete, in the order of their stored indexes.
-
-        tlog.Frontier.append for a whole run: a new frontier for each leaf would take four times as long.
-        """
-        nodes, peaks, node_hash = [], self._peaks, tlog.node_hash
-        for node in leaf_hashes:
-            nodes.append(node)
-            # Each low 1 bit of the size is a subtree waiting for just this leaf, as in a carry.
-            waiting = self.size
-            while waiting & 1:
-                node = node_hash(peaks.pop(), node)
-                nodes.append(node)
-                waiting >>= 1
-            peaks.append(node)
-            self.size += 1
-            if self.size in self._signed:
-                self._check_root()
-        return nodes
+    def _grow(self, leaf_hashes: Sequence[bytes]) -> list[tuple[int, bytes]]:
+        """The nodes that these leaves complete, by stored index. Each root on the way that was signed is checked."""
+        nodes: list[tuple[int, bytes]] = []
+        start, first = 0, self.size
+        while self._next_size is not None and self._next_size <= first + len(leaf_hashes):
+            end = self._next_size - first
+            self._frontier, completed = self._frontier.append(*leaf_hashes[start:end])
+            nodes += completed
+            self._check_root()
+            start, self._next_size = end, next(self._sizes, None)
+        self._frontier, completed = self._frontier.append(*leaf_hashes[start:])
+        return nodes + completed
 
     def _check_root(self) -> None:
-        roots: Mapping[bytes, set[Part]] = self._signed.get(self.size, {})
-        if roots:
-            computed = tlog.Frontier(self.size, tuple(self._peaks)).root()
-            self._wrong_roots += [(self.size - 1, parts) for root, parts in roots.items() if root != computed]
+        computed = self._frontier.root()
+        roots = self._signed[self.size].items()
+        self._wrong_roots += [(self.size - 1, parts) for root, parts in roots if root != computed]
 
     def _name_wrong_roots(self) -> None:
         """After the entry that is why."""

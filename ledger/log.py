@@ -97,11 +97,8 @@ def append_leaves(connection: Connection, leaves: Sequence[bytes]) -> list[int]:
 def _grow(connection: Connection, leaves: Sequence[bytes], rows: Sequence[dict[str, object]]) -> list[int]:
     """`rows`: the columns of each leaf that are copies."""
     head = connection.execute(_LOCK_HEAD).one()
-    frontier = tlog.Frontier.from_bytes(head.size, head.frontier)
-    nodes: list[dict[str, object]] = []
-    for leaf in leaves:
-        frontier, completed = frontier.append(tlog.leaf_hash(leaf))
-        nodes += [{"position": index, "hash": value} for index, value in completed]
+    frontier, completed = tlog.Frontier.from_bytes(head.size, head.frontier).append(*map(tlog.leaf_hash, leaves))
+    nodes = [{"position": index, "hash": value} for index, value in completed]
     positions = list(range(head.size, frontier.size))
     for position, leaf, row in zip(positions, leaves, rows, strict=True):
         row |= {"position": position, "leaf": leaf}

@@ -202,9 +202,7 @@ class TileReader:
 
 def _peaks(hashes: Iterable[bytes]) -> tuple[bytes, ...]:
     """Of the tree that has these hashes for leaf hashes."""
-    frontier = Frontier(0, ())
-    for hash_ in hashes:
-        frontier, _ = frontier.append(hash_)
+    frontier, _ = Frontier(0, ()).append(*hashes)
     return frontier.peaks
 
 

@@ -1,9 +1,9 @@
 """An RFC 6962 Merkle log: stored subtree hashes in, roots and proofs out, and the checks of both.
 
-The hash of every complete subtree is stored once and never changes, numbered in the order in which
-appends complete them (Crosby and Wallach, "Efficient Data Structures for Tamper-Evident Logging", 2009,
-section 3.3). A subtree is named (level, n) and covers the leaves [n << level, (n + 1) << level).
-Prover and checker walk the same ranges of leaves, so the algebra of each proof stands here once.
+The hash of every complete subtree is stored once and never changes, numbered in the order in which appends complete
+them (Crosby and Wallach, "Efficient Data Structures for Tamper-Evident Logging", 2009, section 3.3). A subtree is named
+(level, n) and covers the leaves [n << level, (n + 1) << level). Prover and checker walk the same ranges of leaves, so
+the algebra of each proof stands here once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -66,8 +66,7 @@ def split_stored_index(index: int) -> tuple[int, int]:
     """The (level, n) with this stored index."""
     if index < 0:
         raise ValueError("a stored index is never negative")
-    # stored_count(n) <= 2n, so the last leaf is here or, by at most half the bits of n, to the right.
-    last_leaf = index // 2
+    last_leaf = index // 2  # stored_count(n) <= 2n: it is here or, by at most half the bits of n, to the right
     while stored_count(last_leaf + 1) <= index:
         last_leaf += 1
     level = index - stored_count(last_leaf)
@@ -82,23 +81,25 @@ class Frontier:
     peaks: tuple[bytes, ...]
 
     def __post_init__(self) -> None:
-        if (
-            self.size < 0
-            or len(self.peaks) != self.size.bit_count()
-            or any(len(peak) != HASH_SIZE_BYTES for peak in self.peaks)
-        ):
+        has_a_peak_for_each_bit = self.size >= 0 and len(self.peaks) == self.size.bit_count()
+        if not has_a_peak_for_each_bit or any(len(peak) != HASH_SIZE_BYTES for peak in self.peaks):
             raise TreeStoreError("frontier_malformed")
 
-    def append(self, leaf_hash: bytes) -> tuple["Frontier", list[tuple[int, bytes]]]:
-        """The log with one more leaf, and the (stored index, hash) of each node it completes, in order."""
-        assert len(leaf_hash) == HASH_SIZE_BYTES
-        peaks = list(self.peaks)
-        completed = [leaf_hash]
-        # Each low 1 bit of the size is a subtree waiting for just this leaf, as in a carry.
-        while self.size >> (len(completed) - 1) & 1:
-            completed.append(node_hash(peaks.pop(), completed[-1]))
-        grown = Frontier(self.size + 1, (*peaks, completed[-1]))
-        return grown, list(enumerate(completed, start=stored_count(self.size)))
+    def append(self, *leaf_hashes: bytes) -> tuple["Frontier", list[tuple[int, bytes]]]:
+        """The log with these leaves more, and the (stored index, hash) of each node they complete, in order."""
+        size, peaks, completed = self.size, list(self.peaks), []
+        for node in leaf_hashes:
+            assert len(node) == HASH_SIZE_BYTES
+            completed.append(node)
+            # Each low 1 bit of the size is a subtree waiting for just this leaf, as in a carry.
+            waiting = size
+            while waiting & 1:
+                node = node_hash(peaks.pop(), node)
+                completed.append(node)
+                waiting >>= 1
+            peaks.append(node)
+            size += 1
+        return Frontier(size, tuple(peaks)), list(enumerate(completed, start=stored_count(self.size)))
 
     def root(self) -> bytes:
         return _join(self.peaks)
