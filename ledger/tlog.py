@@ -15,8 +15,7 @@ from itertools import islice
 from ledger.errors import LedgerError
 
 HASH_SIZE_BYTES = 32
-# https://www.rfc-editor.org/rfc/rfc6962.html#section-2.1 "The hash of an empty list is the hash of an
-# empty string"
+# https://www.rfc-editor.org/rfc/rfc6962.html#section-2.1 "The hash of an empty list is the hash of an empty string"
 EMPTY_ROOT = sha256(b"").digest()
 # One batched read of the store: indexes in, hashes by index out.
 HashReader = Callable[[Sequence[int]], Mapping[int, bytes]]

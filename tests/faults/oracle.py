@@ -165,5 +165,5 @@ def all_confirmed(stack: Stack, message_ids: Sequence[str], source: str, count: 
 
 
 def assert_ledger_verifies(stack: Stack) -> None:
-    done = stack.cli("ledger", "verify")
+    done = stack.cli("ledger", "audit")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -166,7 +166,7 @@ def command(intruder: Intruder) -> None:
         done = stack.cli(*arguments)
         intruder.answers.append((f"command {' '.join(arguments[:2])}", (done.stdout + done.stderr).encode()))
     wait_until_recorded(stack)
-    done = stack.cli("ledger", "verify")
+    done = stack.cli("ledger", "audit")
     assert done.returncode == 0, done.stdout
 
 

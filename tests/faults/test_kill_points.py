@@ -67,7 +67,7 @@ def sign_up(installation: Mortal, count: int) -> list[str]:
 
 def verifies(installation: Mortal) -> bool:
     installation.world.sign()
-    return installation.world.command("ledger", "verify").exit_code == 0
+    return installation.world.command("ledger", "audit").exit_code == 0
 
 
 def test_a_recorder_killed_again_and_again_leaves_one_effect_each(installation: Mortal, note: Note) -> None:
