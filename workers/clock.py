@@ -6,6 +6,7 @@ deed here is decided by the database. The publisher works beside it in a thread:
 
 import signal
 import threading
+from functools import partial
 
 from redis import RedisError
 from sqlalchemy import Connection, func, select
@@ -35,9 +36,10 @@ def run(context: Context) -> None:
     log.info("worker_started", process="clock")
     housekept_at_ms = 0
     while not stop.wait(TICK_S):
-        guarded("sweep", lambda: sweep(context))
+        keeps_house = now_ms() - housekept_at_ms > HOUSEKEEPING_MS
+        guarded("sweep", partial(sweep, context, calendar=keeps_house))
         guarded("sign", lambda: sign(context))
-        if now_ms() - housekept_at_ms > HOUSEKEEPING_MS:
+        if keeps_house:
             housekept_at_ms = now_ms()
             guarded("heartbeat", lambda: beat(context.database, "clock", now_ms()))
             guarded("retention", lambda: retention.expire(context.database, context.policy, now_ms()))
@@ -50,9 +52,14 @@ def sign(context: Context) -> None:
         signer.sign_if_grown(context.database, now_ms())
 
 
-def sweep(context: Context) -> list[str]:
-    """Ring every queue that has work waiting in the database; returns their names."""
+def sweep(context: Context, *, calendar: bool = False) -> list[str]:
+    """Ring every queue that has work waiting in the database; returns their names.
+
+    `calendar`: the recorder too. What falls due by the day, such as a proof's end, waits in no row, and needs its keys.
+    """
     due = due_queues(context.database, now_ms())
+    if calendar and RECORD not in due:
+        due.append(RECORD)
     connection = connect(context.settings.redis_url)
     try:
         for queue in due:

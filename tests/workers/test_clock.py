@@ -42,6 +42,15 @@ def test_it_rings_for_exactly_what_is_due(world: World) -> None:
     assert due_queues(world.database, now_ms()) == [RELAY_URGENT]
 
 
+def test_once_a_minute_it_rings_the_recorder_for_what_the_calendar_says(world: World) -> None:
+    """Proofs need keys that the clock does not hold, and nothing else rings when all is done."""
+    context = world.context("clock")
+    assert clock.sweep(context) == []
+    assert clock.sweep(context, calendar=True) == [RECORD]
+    world.post_signed("newsletter", {"email": "kari@example.no", "newsletter": "yes"})
+    assert clock.sweep(context, calendar=True) == [RECORD]
+
+
 def test_a_heartbeat_replaces_the_one_before(any_world: World) -> None:
     beat(any_world.database, "clock", 1_000)
     beat(any_world.database, "clock", 2_000)
