@@ -11,16 +11,17 @@ from tests.world import FORM_SECRET, ROOT, SIGNED_SECRET, STRIPE_SECRET
 # A process of its own, because a log goes to the standard output that its process started with.
 PROGRAM = """
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
-from tests.webhooks.test_refusals import ADDRESS, CASES, send
+from tests.webhooks.test_refusals import ADDRESS, SYNTAX_CASES, cases, send
 from tests.webhooks.test_faults import BODY, TOKEN, CF7
 from tests.webhooks.pages import ONE_CLICK
 from tests.world import World, checkout_event, settings_for
 from app import create_app
 
 world = World(settings_for(Path(sys.argv[1]), log_level="DEBUG"))
-for case in CASES.values():
+for case in (cases(int(time.time())) | SYNTAX_CASES).values():
     send(world, case)
 world.give(ADDRESS)
 token = world.link("w").removeprefix("/w/")
