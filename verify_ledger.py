@@ -85,7 +85,8 @@ STATES = {
 }
 KINDS = (
     *STATES,
-    *("purchase.recorded", "minimisation.dropped", "relay.completed", "relay.parked"),
+    *("purchase.recorded", "customer.recorded", "request.received", "request.confirmed", "request.expired"),
+    *("processor.reported", "minimisation.dropped", "relay.completed", "relay.parked"),
     *("delivery.replayed", "relay.replayed", "payload.revealed", "payload.opened", "payload.redacted"),
     *("subject.erased", "subject.rectified", "subject.restricted", "subject.unrestricted", "subject.expired"),
     *("ledger.key", "ledger.restored", "ledger.audited"),
@@ -107,7 +108,7 @@ MEMBERS = {
     "key": IDENTIFIER,
     "key_version": NUMBER,
     "kind": one_of(KINDS),
-    "method": one_of(["form", "one_click", "web_form", "double_opt_in", "stripe", "operator"]),
+    "method": one_of(["form", "one_click", "web_form", "double_opt_in", "stripe", "mail", "operator"]),
     "notice": IDENTIFIER,
     "notice_sha256": HEX_32,
     "occurred_at": TIME,
@@ -119,6 +120,7 @@ MEMBERS = {
     "received_at": TIME,
     "recorded_at": TIME,
     "ref": HEX_16,
+    "right": one_of(["access", "rectification", "erasure", "restriction", "objection", "portability"]),
     "rule": IDENTIFIER,
     "source": IDENTIFIER,
     "state": one_of(STATES.values()),

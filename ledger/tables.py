@@ -34,6 +34,7 @@ inbox = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("recorded_at_ms", BigInteger),
     Column("key_version", Integer, nullable=False, server_default="1"),  # of the index pepper
+    Column("skew_ms", BigInteger),  # the sender's time minus ours, where it signs one
     UniqueConstraint("source", "delivery_key"),
     sqlite_autoincrement=True,  # an id is never used twice
 )
@@ -194,6 +195,41 @@ relay = Table(
 )
 Index("relay_by_due", relay.c.status, relay.c.urgent, relay.c.next_attempt_at_ms)
 Index("relay_by_subject", relay.c.subject, relay.c.processor)
+
+rights_request = Table(
+    "rights_request",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),  # that of its request.received entry
+    Column("subject", LargeBinary, nullable=False),  # a handle: after an erasure it leads to nobody
+    Column("right", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("status", Text, nullable=False),  # asked | confirmed | expired
+    Column("asked_at_ms", BigInteger, nullable=False),
+    Column("confirmed_at_ms", BigInteger),  # from here the month runs
+    Column("due_at_ms", BigInteger),
+)
+Index("rights_request_by_status", rights_request.c.status, rights_request.c.due_at_ms)
+Index("rights_request_by_subject", rights_request.c.subject)
+
+# How far we have read at a source that is asked and does not only send: Stripe's events, a mailbox's history.
+intake_position = Table(
+    "intake_position",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("position", Text, nullable=False),  # an id of the source's own
+    Column("checked_at_ms", BigInteger, nullable=False),  # until when nothing is missing
+    Column("found", BigInteger, nullable=False, server_default="0"),  # deliveries that only asking brought, ever
+    Column("expires_at_ms", BigInteger),  # of a subscription that must be renewed
+)
+
+unread_field = Table(
+    "unread_field",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("name", Text, primary_key=True),  # as the sender writes it; only if it looks like a name
+    Column("count", BigInteger, nullable=False),
+    Column("seen_at_ms", BigInteger, nullable=False),
+)
 
 heartbeat = Table(
     "heartbeat",

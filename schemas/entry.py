@@ -16,6 +16,7 @@ from typing import Any
 from marshmallow import validate
 
 VERSION = 1
+RIGHTS = ("access", "rectification", "erasure", "restriction", "objection", "portability")  # GDPR, 15 to 21
 FIELDS = ("email", "first_name", "last_name", "company", "other")
 
 # Our own identifiers: form keys, purposes, notice keys, reasons. No spaces, no '@': no place for free text.
@@ -40,6 +41,11 @@ class Kind(StrEnum):
     REVOKED = "consent.revoked"
     EXPIRED = "consent.expired"
     PURCHASE = "purchase.recorded"
+    CUSTOMER = "customer.recorded"
+    REQUEST_RECEIVED = "request.received"
+    REQUEST_CONFIRMED = "request.confirmed"
+    REQUEST_EXPIRED = "request.expired"
+    REPORTED = "processor.reported"
     DROPPED = "minimisation.dropped"
     RELAY_COMPLETED = "relay.completed"
     RELAY_PARKED = "relay.parked"
@@ -99,6 +105,7 @@ class Entry:
     key: str | None = None
     key_version: int | None = None
     public_key_sha256: str | None = None
+    right: str | None = None
 
     @property
     def state(self) -> str | None:
@@ -121,7 +128,7 @@ MEMBERS: Mapping[str, str] = {
     "key": _IDENTIFIER,
     "key_version": _COUNT,
     "kind": _one_of(*Kind),
-    "method": _one_of("form", "one_click", "web_form", "double_opt_in", "stripe", "operator"),
+    "method": _one_of("form", "one_click", "web_form", "double_opt_in", "stripe", "mail", "operator"),
     "notice": _IDENTIFIER,
     "notice_sha256": _HEX32,
     "occurred_at": _TIME,
@@ -133,6 +140,7 @@ MEMBERS: Mapping[str, str] = {
     "received_at": _TIME,
     "recorded_at": _TIME,
     "ref": _HEX16,
+    "right": _one_of(*RIGHTS),
     "rule": _IDENTIFIER,
     "source": _IDENTIFIER,
     "state": _one_of(*DPV_STATE_OF_KIND.values()),

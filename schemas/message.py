@@ -8,10 +8,13 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
-from schemas.entry import FIELDS, HEX16, IDENTIFIER
+from schemas.entry import FIELDS, HEX16, IDENTIFIER, RIGHTS
 
 PROFILE_VALUE_SIZE_MAX = 200  # characters; the longest name or company that we keep
 LANGUAGES = ("nb", "en")
+UNREAD_MAX = 50
+# A sender's name of a field is text from outside: only what looks like a name is ever kept.
+FIELD_NAME = validate.Regexp(r"[A-Za-z0-9_.-]{1,40}\Z")
 
 
 class MessageType(StrEnum):
@@ -22,6 +25,8 @@ class MessageType(StrEnum):
     LINK_WITHDRAWAL = "link_withdrawal"
     CONFIRMATION = "confirmation"
     PURCHASE = "purchase"
+    REQUEST = "request"
+    REPORTED = "reported"
     IGNORED = "ignored"
 
 
@@ -44,7 +49,11 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`profile`: first_name, last_name, company. `sent_at_ms`: only where the sender's time can be trusted."""
+    """`profile`: first_name, last_name, company. `sent_at_ms`: only where the sender's time can be trusted.
+
+    `right`: what a request asks for. `reported`: what a processor says has happened at its end. `unread`: names of
+    fields that the form sends and nobody reads.
+    """
 
     type: MessageType
     source: str
@@ -57,6 +66,9 @@ class Message:
     sent_at_ms: int | None = None
     language: str = "nb"
     dropped: tuple[Dropped, ...] = ()
+    right: str | None = None
+    reported: str | None = None
+    unread: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Message({self.type.value}, redacted)"
@@ -99,10 +111,13 @@ class MessageSchema(Schema):
     sent_at_ms = fields.Integer(allow_none=True, strict=True)
     language = fields.String(validate=validate.OneOf(LANGUAGES))
     dropped = fields.List(fields.Nested(DroppedSchema))
+    right = fields.String(allow_none=True, validate=validate.OneOf(RIGHTS))
+    reported = fields.String(allow_none=True, validate=IDENTIFIER)
+    unread = fields.List(fields.String(validate=FIELD_NAME), validate=validate.Length(max=UNREAD_MAX))
 
     @post_load
     def _make(self, data: dict[str, Any], **_: object) -> Message:
-        for name in ("decisions", "purposes", "dropped"):
+        for name in ("decisions", "purposes", "dropped", "unread"):
             data[name] = tuple(data.get(name, ()))
         return Message(**data)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ledger.database import Database
 from ledger.inbox import Acceptance, Delivery, accept
 from ledger.keyring import Keyring
+from ledger.reception import Reception, Signed
 from schemas.policy import Policy
 from schemas.settings import Settings
 from workers.doorbell import RECORD, Doorbell
@@ -21,6 +22,11 @@ class Door:
     keyring: Keyring
     doorbell: Doorbell
     clock: Callable[[], int]
+
+    def receive(self, source: str, document: object, signed: Signed) -> Acceptance:
+        """A verified body, understood or parked, and taken in."""
+        reception = Reception(self.policy, self.keyring, self.settings.stripe_mode)
+        return self.take_in(reception.delivery_of(source, document, signed))
 
     def take_in(self, delivery: Delivery) -> Acceptance:
         """Commit, then ring: whoever reads 200 after this call can forget the delivery."""

@@ -4,16 +4,16 @@ import re
 
 from flask import Blueprint, Response, request
 
+from ledger.reception import Signed
 from schemas.dialects import DIALECTS
 from schemas.policy import Form
 from schemas.refusal import Refused
 from schemas.understanding import FORM_PREFIX
 from webhooks.answers import answer
-from webhooks.deliveries import delivery_of
 from webhooks.door import Door
 from webhooks.requests import FORM, JSON, content_type, parse_body, raw_body
 from webhooks.routes import verified
-from webhooks.signatures import Signed, verify_secret, verify_standard
+from webhooks.signatures import verify_secret, verify_standard
 
 _SITE = re.compile(r"\bhttps?://([A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?)")
 
@@ -41,7 +41,7 @@ def _receive(door: Door, form_key: str, path_secret: str | None) -> Response:
     raw = raw_body(request)
     signed = _verify(door, form, raw, path_secret)
     document = parse_body(raw, content_type(request, (JSON, FORM)))
-    return answer(door.take_in(delivery_of(door, FORM_PREFIX + form.key, document, signed)))
+    return answer(door.receive(FORM_PREFIX + form.key, document, signed))
 
 
 def _verify(door: Door, form: Form, raw: bytes, path_secret: str | None) -> Signed:

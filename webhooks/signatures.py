@@ -9,8 +9,8 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from ledger.reception import Signed
 from schemas.refusal import Refused
 
 TOLERANCE_S = 300  # https://docs.stripe.com/webhooks#replay-attacks; Standard Webhooks recommends the same
@@ -21,15 +21,6 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 # No full stop: it stands between id and timestamp, and a second one would let the two be cut elsewhere (spec,
 # "Signature scheme").
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_:-]{1,200}")
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """Who signed (which secret, as a fingerprint), when by the sender's clock, and the sender's id if it has one."""
-
-    key_id: str
-    at_ms: int | None = None
-    message_id: str | None = None
 
 
 def fingerprint(secret: str) -> str:

@@ -4,7 +4,6 @@ from flask import Blueprint, Response, request
 
 from schemas.stripe_event import SOURCE
 from webhooks.answers import answer
-from webhooks.deliveries import delivery_of
 from webhooks.door import Door
 from webhooks.requests import JSON, content_type, parse_body, raw_body
 from webhooks.routes import verified
@@ -21,6 +20,6 @@ def stripe_blueprint(door: Door) -> Blueprint:
         header = request.headers.get("Stripe-Signature", "")
         signed = verify_stripe(raw, header, door.settings.stripe_webhook_secrets, door.clock())
         document = parse_body(raw, content_type(request, (JSON,)))
-        return answer(door.take_in(delivery_of(door, SOURCE, document, signed)))
+        return answer(door.receive(SOURCE, document, signed))
 
     return blueprint

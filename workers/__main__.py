@@ -1,4 +1,4 @@
-"""Start one worker process: `python -m workers record | relay-urgent | relay | clock`."""
+"""Start one worker process: `python -m workers record | relay-urgent | relay | intake | clock`."""
 
 import os
 import socket
@@ -15,9 +15,9 @@ from schemas.log_line import configure_logging, error_fields, log
 from schemas.settings import load_settings
 from workers import clock, jobs
 from workers.context import Context, build_context, project_root
-from workers.queue import RECORD, RELAY, RELAY_URGENT, AllowlistedJob, connect, open_queue
+from workers.queue import INTAKE, RECORD, RELAY, RELAY_URGENT, AllowlistedJob, connect, open_queue
 
-ROLE_OF_PROCESS = {RECORD: "record", RELAY_URGENT: "relay", RELAY: "relay", "clock": "clock"}
+ROLE_OF_PROCESS = {RECORD: "record", RELAY_URGENT: "relay", RELAY: "relay", INTAKE: "intake", "clock": "clock"}
 WORKER_TTL_S = 30  # RQ looks after lost jobs only between dequeues; its default would be every 405 s
 MAINTENANCE_INTERVAL_S = 15
 JOBS_MAX = 20_000  # then a fresh process: a guard against slow leaks

@@ -21,7 +21,7 @@ from schemas.log_line import log
 from workers.context import Context, now_ms
 from workers.guarded import guarded, quarantining
 from workers.publishing import Publisher
-from workers.queue import RECORD, RELAY, RELAY_URGENT, connect, ring
+from workers.queue import INTAKE, RECORD, RELAY, RELAY_URGENT, connect, ring
 
 TICK_S = 1.0
 HOUSEKEEPING_MS = 60_000
@@ -55,11 +55,12 @@ def sign(context: Context) -> None:
 def sweep(context: Context, *, calendar: bool = False) -> list[str]:
     """Ring every queue that has work waiting in the database; returns their names.
 
-    `calendar`: the recorder too. What falls due by the day, such as a proof's end, waits in no row, and needs its keys.
+    `calendar`: the recorder and the intake too. What falls due by the day, such as a proof's end, waits in no row, and
+    what a source has for us waits there.
     """
     due = due_queues(context.database, now_ms())
-    if calendar and RECORD not in due:
-        due.append(RECORD)
+    if calendar:
+        due += [queue for queue in (RECORD, INTAKE) if queue not in due]
     connection = connect(context.settings.redis_url)
     try:
         for queue in due:

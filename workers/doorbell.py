@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from redis import RedisError
 
-from workers.queue import RECORD, connect, ring
+from workers.queue import INTAKE, RECORD, connect, ring
 
-__all__ = ["RECORD", "Doorbell"]  # all that the door knows of this room
+__all__ = ["INTAKE", "RECORD", "Doorbell"]  # all that the door knows of this room
 
 REST_S = 0.05  # at most one ring per queue in this time
 

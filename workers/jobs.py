@@ -9,10 +9,11 @@ from collections.abc import Callable
 from redis import RedisError
 
 from schemas.log_line import error_fields, log
+from workers import intake as taker
 from workers import record as recorder
 from workers import relay as relayer
 from workers.context import Context
-from workers.queue import RECORD, RELAY, RELAY_URGENT, connect, wake_key
+from workers.queue import INTAKE, RECORD, RELAY, RELAY_URGENT, connect, wake_key
 
 _contexts: list[Context] = []
 
@@ -32,6 +33,10 @@ def relay_urgent() -> None:
 
 def relay() -> None:
     _run(RELAY, lambda context: relayer.carry_due(context, urgent=False))
+
+
+def intake() -> None:
+    _run(INTAKE, taker.take_all)
 
 
 def _run(queue: str, deed: Callable[[Context], int]) -> None:

@@ -1,4 +1,4 @@
-"""The queue: three names, one job each, JSON only. A job means "there is work"; it never carries any.
+"""The queue: four names, one job each, JSON only. A job means "there is work"; it never carries any.
 
 RQ names the function to call inside the job's data, so whoever can write to Redis could call anything: the Job
 class here runs only the functions of this list.
@@ -15,11 +15,12 @@ from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-RECORD, RELAY_URGENT, RELAY = "record", "relay-urgent", "relay"
+RECORD, RELAY_URGENT, RELAY, INTAKE = "record", "relay-urgent", "relay", "intake"
 JOB_OF_QUEUE = {
     RECORD: "workers.jobs.record",
     RELAY_URGENT: "workers.jobs.relay_urgent",
     RELAY: "workers.jobs.relay",
+    INTAKE: "workers.jobs.intake",
 }
 JOB_TIMEOUT_S = 120
 FAILURE_TTL_S = 24 * 3600  # RQ keeps failed jobs for a year by default

@@ -14,7 +14,7 @@ from tests.faults.senders import Campaign, Journal, fresh_name
 from tests.stack import Stack
 
 COUNT = 500
-OURS = ("web", "record", "relay-urgent", "relay", "clock", "valkey")
+OURS = ("web", "record", "relay-urgent", "relay", "intake", "clock", "valkey")
 ROUNDS = 3
 
 

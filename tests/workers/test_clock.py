@@ -27,7 +27,7 @@ from tests.world import World
 from workers import clock, publishing
 from workers.clock import due_queues, sign
 from workers.context import now_ms
-from workers.queue import RECORD, RELAY, RELAY_URGENT
+from workers.queue import INTAKE, RECORD, RELAY, RELAY_URGENT
 
 
 def test_it_rings_for_exactly_what_is_due(world: World) -> None:
@@ -42,11 +42,11 @@ def test_it_rings_for_exactly_what_is_due(world: World) -> None:
     assert due_queues(world.database, now_ms()) == [RELAY_URGENT]
 
 
-def test_once_a_minute_it_rings_the_recorder_for_what_the_calendar_says(world: World) -> None:
-    """Proofs need keys that the clock does not hold, and nothing else rings when all is done."""
+def test_once_a_minute_it_rings_for_what_the_calendar_says(world: World) -> None:
+    """Proofs need keys that the clock does not hold, sources must be asked; nothing else rings when all is done."""
     context = world.context("clock")
     assert clock.sweep(context) == []
-    assert clock.sweep(context, calendar=True) == [RECORD]
+    assert clock.sweep(context, calendar=True) == [RECORD, INTAKE]
     world.post_signed("newsletter", {"email": "kari@example.no", "newsletter": "yes"})
     assert clock.sweep(context, calendar=True) == [RECORD]
 

@@ -1,0 +1,45 @@
+"""Senders: their clocks, what they send unread, how far they were asked; and requests that people make.
+
+Frozen: it says what revision 0003 is, whatever ledger.tables says later. A change is a new revision.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.add_column("inbox", sa.Column("skew_ms", sa.BigInteger()))
+    op.create_table(
+        "rights_request",
+        sa.Column("id", sa.LargeBinary(), nullable=False),
+        sa.Column("subject", sa.LargeBinary(), nullable=False),
+        sa.Column("right", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("asked_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("confirmed_at_ms", sa.BigInteger()),
+        sa.Column("due_at_ms", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("rights_request_by_status", "rights_request", ["status", "due_at_ms"])
+    op.create_index("rights_request_by_subject", "rights_request", ["subject"])
+    op.create_table(
+        "intake_position",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("position", sa.Text(), nullable=False),
+        sa.Column("checked_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("found", sa.BigInteger(), nullable=False, server_default="0"),
+        sa.Column("expires_at_ms", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("source"),
+    )
+    op.create_table(
+        "unread_field",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "name"),
+    )
