@@ -48,7 +48,7 @@ def test_once_a_minute_it_rings_for_what_the_calendar_says(world: World) -> None
     assert clock.sweep(context) == []
     assert clock.sweep(context, calendar=True) == [RECORD, INTAKE]
     world.post_signed("newsletter", {"email": "kari@example.no", "newsletter": "yes"})
-    assert clock.sweep(context, calendar=True) == [RECORD]
+    assert sorted(clock.sweep(context, calendar=True)) == sorted([RECORD, INTAKE])
 
 
 def test_a_heartbeat_replaces_the_one_before(any_world: World) -> None:
