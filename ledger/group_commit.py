@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 
 from ledger.errors import DatabaseAwayError
 
+CONTENDED = "database_contended"  # two groups wait for each other: that ends once each goes alone
+
 Result = TypeVar("Result")
 
 
@@ -71,15 +73,14 @@ class GroupCommit:
         try:
             with self._write() as connection:
                 results = [turn.work(connection) for turn in batch]
-        except DatabaseAwayError as error:
-            for turn in batch:
-                turn.error = DatabaseAwayError(error.reason)
         except Exception as error:
-            if len(batch) > 1:  # one of them cannot be stored; alone, each finds out
+            is_away = isinstance(error, DatabaseAwayError) and error.reason != CONTENDED
+            if len(batch) > 1 and not is_away:  # one of them cannot be stored; alone, each finds out
                 for turn in batch:
                     self._commit([turn])
             else:
-                batch[0].error = error
+                for turn in batch:
+                    turn.error = DatabaseAwayError(error.reason) if isinstance(error, DatabaseAwayError) else error
         else:
             for turn, result in zip(batch, results, strict=True):
                 turn.result, turn.error = result, None

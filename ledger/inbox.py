@@ -6,12 +6,12 @@ the same content in the ten minutes before it. In a rotation of the index pepper
 
 import functools
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, Dialect, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.database import Database
@@ -24,6 +24,10 @@ from schemas.entry import Kind
 
 SAME_CONTENT_WINDOW_MS = 10 * 60 * 1000
 NEW, RECORDED, PARKED = "new", "recorded", "parked"
+_COLUMNS = (
+    *("source", "delivery_key", "body_digest", "received_at_ms", "status", "urgent", "reason", "key_id", "box"),
+    *("attempts", "key_version", "skew_ms"),
+)
 CONFLICT = "conflict"
 
 
@@ -47,7 +51,10 @@ class PendingWithdrawal:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One inbound webhook, verified. `content` is compared, `payload` is sealed; neither is stored in clear."""
+    """One inbound webhook, verified. `content` is compared, `payload` is sealed; neither is stored in clear.
+
+    `signed_at_ms`: when by the sender's clock, where it signs a time; how far that is off is kept.
+    """
 
     source: str
     content: bytes = field(repr=False)
@@ -56,13 +63,14 @@ class Delivery:
     key_id: str | None = None
     parked_reason: str | None = None
     withdrawal: PendingWithdrawal | None = None
+    signed_at_ms: int | None = None
 
 
 def accept(database: Database, keyring: Keyring, delivery: Delivery, now_ms: int) -> tuple[Acceptance, int]:
     """Store a delivery and what it stops at once, in one committed transaction; returns the row's id too."""
     marks = marks_of(keyring["index_pepper"], delivery.source, delivery.sender_id, delivery.content)
     context = _context(delivery.source, marks[0].digest)
-    box = seal_for_inbox(keyring["inbox_public"], delivery.payload, context)
+    box = seal_for_inbox(keyring["inbox_public"], delivery.payload, context, now_ms)
 
     def work(connection: Connection) -> tuple[Acceptance, int]:
         acceptance, inbox_id = _store(connection, delivery, marks, box, now_ms)
@@ -129,8 +137,19 @@ def _changed_since(connection: Connection, withdrawal: PendingWithdrawal, earlie
 
 
 @functools.cache
+def _insert_text(dialect: Dialect) -> tuple[str, Callable[[dict[str, object]], Any]]:
+    """The statement as the driver takes it, and how it takes the values: at the door SQLAlchemy's own way from one to
+    the other would cost more than the insert.
+    """
+    compiled = _insert_statement(dialect.name).compile(dialect=dialect, column_keys=_COLUMNS)
+    fixed = compiled.params
+    names = compiled.positiontup
+    if names is None:
+        return str(compiled), lambda values: fixed | values
+    return str(compiled), lambda values: tuple(values.get(name, fixed[name]) for name in names)
+
+
 def _insert_statement(dialect: str) -> Any:
-    """Prepared once per dialect: putting it together costs more than running it."""
     make, greatest = (sqlite.insert, func.max) if dialect == "sqlite" else (postgresql.insert, func.greatest)
     last = select(func.coalesce(func.max(inbox.c.received_at_ms), 0)).scalar_subquery()
     # Received time never steps back, whatever our clock does (decision 0001).
@@ -152,7 +171,7 @@ def _insert_new(
         known = _of_key(connection, delivery.source, key)
         if known is not None:
             return known.id, known
-    values = {
+    values: dict[str, object] = {
         "source": delivery.source,
         "delivery_key": keys[0],
         "body_digest": mark.digest,
@@ -164,8 +183,10 @@ def _insert_new(
         "box": box,
         "attempts": 0,
         "key_version": mark.key_version,
+        "skew_ms": None if delivery.signed_at_ms is None else delivery.signed_at_ms - now_ms,
     }
-    row = connection.execute(_insert_statement(connection.dialect.name), values).one_or_none()
+    statement, arrange = _insert_text(connection.dialect)
+    row = connection.exec_driver_sql(statement, arrange(values)).one_or_none()
     if row is not None:
         return row.id, None
     # PostgreSQL shows the row in the way to this statement: its transaction has been committed since.
@@ -213,7 +234,7 @@ def open_box(keyring: Keyring, row: Row[Any]) -> bytes:
 def replace_box(keyring: Keyring, row: Row[Any], payload: bytes) -> bytes:
     """A new box for a delivery that was understood anew; the command line derives the public key it seals for."""
     public = public_of(keyring["inbox_private"])
-    return seal_for_inbox(public, payload, _context(row.source, row.body_digest))
+    return seal_for_inbox(public, payload, _context(row.source, row.body_digest), row.received_at_ms)
 
 
 _MARK_RECORDED = (

@@ -41,17 +41,20 @@ class Reception:
                 read_sender_id(self.policy, source, document) or signed.message_id,
                 signed.key_id,
                 parked_reason=refused.reason,
+                signed_at_ms=signed.at_ms,
             )
-        return self.delivery_of_message(understood.message, understood.sender_id or signed.message_id, signed.key_id)
+        return self.delivery_of_message(understood.message, understood.sender_id or signed.message_id, signed)
 
-    def delivery_of_message(self, message: Message, sender_id: str | None, key_id: str | None) -> Delivery:
+    def delivery_of_message(self, message: Message, sender_id: str | None, signed: Signed | None = None) -> Delivery:
+        """`signed`: None where nobody signed, because we asked."""
         return Delivery(
             message.source,
             comparable(message),
             format_message(message),
             sender_id,
-            key_id,
+            None if signed is None else signed.key_id,
             withdrawal=self._pending(message),
+            signed_at_ms=None if signed is None else signed.at_ms,
         )
 
     def _pending(self, message: Message) -> PendingWithdrawal | None:

@@ -1,11 +1,14 @@
-"""Sealing: HPKE boxes for the inbox, AES-256-GCM boxes for the vault, commitments and keyed tags.
+"""Sealing: boxes for the inbox, AES-256-GCM boxes for the vault, commitments and keyed tags.
 
-The web process seals for the recorder's public key (RFC 9180, base mode), so it cannot open what it wrote.
+The web process seals for the recorder's public key, so it cannot open what it wrote: the content key of a box is itself
+sealed by HPKE (RFC 9180, base mode). All boxes of a minute share one, for HPKE is most of what an acceptance would
+cost; once the minute is over, no process but the recorder has it.
 """
 
 import hashlib
 import hmac
 import secrets
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -21,12 +24,24 @@ COMMITMENT_DOMAIN = b"samtykke/commitment/v1\x00"
 
 # RFC 9180: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM.
 _INBOX_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_CONTENT_KEY_INFO = b"samtykke/inbox-content-key/v1"
+_CONTENT_KEY_SIZE_BYTES = 32
+_WRAPPED_SIZE_BYTES = 32 + _CONTENT_KEY_SIZE_BYTES + 16  # X25519 public key, ciphertext, tag (RFC 9180, 7.1 and 7.3)
+_MINUTE_MS = 60_000
 
 
-def seal_for_inbox(public: Key, plaintext: bytes, context: bytes) -> bytes:
-    """key version (1 byte) || HPKE encapsulation and ciphertext, bound to `context`."""
-    recipient = X25519PublicKey.from_public_bytes(public.value)
-    return bytes([public.current]) + _INBOX_SUITE.encrypt(plaintext, recipient, info=context)
+def seal_for_inbox(public: Key, plaintext: bytes, context: bytes, now_ms: int) -> bytes:
+    """key version (1 byte) || content key sealed by HPKE (80 bytes) || AES-256-GCM box, bound to `context`."""
+    content_key, wrapped = _content_key(public.value, now_ms // _MINUTE_MS)
+    nonce = secrets.token_bytes(NONCE_SIZE_BYTES)
+    return bytes([public.current]) + wrapped + nonce + content_key.encrypt(nonce, plaintext, context)
+
+
+@lru_cache(maxsize=2)  # in a rotation two processes' worth of versions; the oldest is forgotten
+def _content_key(public: bytes, _minute: int) -> tuple[AESGCM, bytes]:
+    content_key = secrets.token_bytes(_CONTENT_KEY_SIZE_BYTES)
+    recipient = X25519PublicKey.from_public_bytes(public)
+    return AESGCM(content_key), _INBOX_SUITE.encrypt(content_key, recipient, info=_CONTENT_KEY_INFO)
 
 
 def public_of(private: Key) -> Key:
@@ -42,11 +57,18 @@ def open_inbox_box(private: Key, box: bytes, context: bytes) -> bytes:
     version = box[0] if box else -1
     if version not in private.versions:
         raise SealError("inbox_key_unknown")
-    key = X25519PrivateKey.from_private_bytes(private.versions[version])
+    wrapped, sealed = box[1 : 1 + _WRAPPED_SIZE_BYTES], box[1 + _WRAPPED_SIZE_BYTES :]
     try:
-        return bytes(_INBOX_SUITE.decrypt(box[1:], key, info=context))
+        content_key = _open_content_key(private.versions[version], wrapped)
+        return content_key.decrypt(sealed[:NONCE_SIZE_BYTES], sealed[NONCE_SIZE_BYTES:], context)
     except (InvalidTag, ValueError):
         raise SealError("inbox_box_does_not_open") from None
+
+
+@lru_cache(maxsize=16)  # a batch is of one minute, or of a few
+def _open_content_key(private: bytes, wrapped: bytes) -> AESGCM:
+    key = X25519PrivateKey.from_private_bytes(private)
+    return AESGCM(bytes(_INBOX_SUITE.decrypt(wrapped, key, info=_CONTENT_KEY_INFO)))
 
 
 def seal(key: bytes, plaintext: bytes, context: bytes) -> bytes:

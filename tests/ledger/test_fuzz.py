@@ -222,7 +222,7 @@ KEYS = {
     "open_inbox_box": Target(
         lambda box: open_inbox_box(INBOX_KEY, box, b"context"),
         SealError,
-        (seal_for_inbox(public_of(INBOX_KEY), b"a message", b"context"),),
+        (seal_for_inbox(public_of(INBOX_KEY), b"a message", b"context", 0),),
     ),
     "unseal_versioned": Target(
         lambda box: unseal_versioned(KEY, box, b"context"), SealError, (seal_versioned(KEY, b"a key", b"context"),)
