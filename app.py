@@ -17,6 +17,7 @@ from webhooks.health import health_blueprint
 from webhooks.ledger import ledger_blueprint
 from webhooks.links import links_blueprint
 from webhooks.metrics import metrics_blueprint
+from webhooks.openapi import openapi_blueprint
 from webhooks.requests import BODY_SIZE_MAX_BYTES
 from webhooks.stripe import stripe_blueprint
 from workers.context import now_ms, warn_of_sqlite
@@ -59,5 +60,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         metrics_blueprint,
     ):
         app.register_blueprint(make(door))
+    app.register_blueprint(openapi_blueprint(settings.public_url))
     register_answers(app)
     return app

@@ -42,7 +42,7 @@ class _Known(Schema):
         unknown = EXCLUDE
 
 
-class _EntrySchema(_Known):
+class PresentedEntrySchema(_Known):
     leaf = fields.String(required=True)
     position = fields.Integer(required=True, strict=True, validate=validate.Range(0, POSITION_MAX))
 
@@ -51,8 +51,8 @@ class _EntrySchema(_Known):
         return PresentedEntry(data["leaf"].encode(), data["position"])
 
 
-class _LedgerSchema(_Known):
-    entries = fields.List(fields.Nested(_EntrySchema), required=True, validate=validate.Length(1, ENTRIES_MAX))
+class PresentedLedgerSchema(_Known):
+    entries = fields.List(fields.Nested(PresentedEntrySchema), required=True, validate=validate.Length(1, ENTRIES_MAX))
     checkpoint = fields.String(required=True)
 
     @post_load
@@ -60,11 +60,11 @@ class _LedgerSchema(_Known):
         return PresentedReceipt(tuple(data["entries"]), data["checkpoint"])
 
 
-class _ReceiptSchema(_Known):
-    ledger = fields.Nested(_LedgerSchema, required=True)
+class PresentedReceiptSchema(_Known):
+    ledger = fields.Nested(PresentedLedgerSchema, required=True)
 
 
-_RECEIPT = _ReceiptSchema()
+_RECEIPT = PresentedReceiptSchema()
 
 
 def read_presented_receipt(document: object) -> PresentedReceipt:

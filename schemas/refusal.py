@@ -43,6 +43,9 @@ class ErrorBody:
     status: int
     reason: str
 
+    @property
+    def message(self) -> str:
+        return MESSAGES.get(self.status, "The request was refused.")
+
     def document(self) -> dict[str, object]:
-        message = MESSAGES.get(self.status, "The request was refused.")
-        return {"error": {"status": self.status, "reason": self.reason, "message": message}}
+        return {"error": {"status": self.status, "reason": self.reason, "message": self.message}}

@@ -8,7 +8,8 @@ View = TypeVar("View", bound=Callable[..., object])
 # Public on purpose. A link page verifies its token instead of its caller; it must work without a login.
 # What the ledger shows without a key says nothing about anybody (docs/reference/http.md#ledger).
 PUBLIC_ENDPOINTS = frozenset(
-    {"health.live", "health.ready", "metrics.metrics", "static"} | {"ledger.checkpoint", "ledger.tile", "ledger.proofs"}
+    {"health.live", "health.ready", "metrics.metrics", "openapi.document", "static"}
+    | {"ledger.checkpoint", "ledger.tile", "ledger.proofs"}
 )
 
 

@@ -1,0 +1,175 @@
+"""What each route takes and can answer, as a table: webhooks/openapi.py publishes it.
+
+A new route needs a row here, and a new reason its place in a group; tests/webhooks/test_openapi.py asks for both.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Schema = Mapping[str, Any]
+Reasons = Mapping[int, tuple[str, ...]]  # status -> every reason
+JSON, FORM, HTML, BYTES = (
+    "application/json",
+    "application/x-www-form-urlencoded",
+    "text/html",
+    "application/octet-stream",
+)
+
+# Groups of refusals: whatever does the same checks can say the same noes.
+ANYWHERE: Reasons = {
+    400: ("request_malformed", "request_refused"),
+    414: ("request_line_too_long",),
+    431: ("request_headers_too_large",),
+    500: ("internal_error",),
+}
+STORAGE: Reasons = {503: ("database_away", "database_busy")}
+BODY: Reasons = {
+    400: ("body_incomplete", "text_bom", "text_not_utf8", "text_nul", "text_surrogate")
+    + ("json_malformed", "json_duplicate_key", "json_too_deep", "json_too_many_keys")
+    + ("json_number_too_large", "json_not_finite"),
+    413: ("body_too_large",),
+    415: ("content_type_not_accepted", "content_encoding_not_accepted"),
+}
+FORM_BODY: Reasons = {400: ("form_malformed", "form_duplicate_key", "form_too_many_fields")}
+SIGNATURE: Reasons = {
+    401: ("signature_malformed", "signature_mismatch", "signature_outside_window", "no_secret_configured")
+}
+SECRET: Reasons = {401: ("secret_missing", "secret_mismatch", "signature_malformed", "no_secret_configured")}
+SENDER: Reasons = {401: ("site_not_allowed",), 404: ("form_unknown", "not_found")}
+LINK: Reasons = {404: ("link_unknown", "not_found")}
+PRESSED: Reasons = {400: ("nothing_confirmed",), 413: ("body_too_large",)}
+TILE: Reasons = {404: ("tile_not_found", "not_found")}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`answers`: status -> (meaning, media type, schema); no media type: no body.
+
+    `security`: alternatives, each the schemes that go together.
+    """
+
+    summary: str
+    answers: Mapping[int, tuple[str, str, Schema]]
+    refusals: tuple[Reasons, ...] = ()
+    security: tuple[tuple[str, ...], ...] = ()
+    body: Mapping[str, Schema] = field(default_factory=dict)
+
+    def reasons(self) -> dict[int, tuple[str, ...]]:
+        """Every refusal by status; a reason that two groups name stands once."""
+        found: dict[int, dict[str, None]] = {}
+        for group in (ANYWHERE, *self.refusals):
+            for status, reasons in group.items():
+                found.setdefault(status, {}).update(dict.fromkeys(reasons))
+        return {status: tuple(reasons) for status, reasons in sorted(found.items()) if status not in self.answers}
+
+
+def schema_named(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+ANY: Schema = {}
+TEXT: Schema = {"type": "string"}
+TAKEN = {
+    200: ("Stored, or set aside for the operator: nothing needs to be sent again.", JSON, schema_named("Acceptance"))
+}
+SUBMISSION = {JSON: ANY, FORM: {"type": "object"}}
+
+
+def _page(meaning: str) -> Mapping[int, tuple[str, str, Schema]]:
+    return {200: (meaning, HTML, TEXT)}
+
+
+def _pair(name: str, value: str) -> Schema:
+    return {"type": "object", "properties": {name: {"const": value}}, "required": [name]}
+
+
+PARAMETERS: Mapping[str, tuple[str, Schema]] = {
+    "form_key": ("The form's name in policy.toml.", {"type": "string", "pattern": "^[a-z0-9-]{1,60}$"}),
+    "secret": ("The form's secret, for senders that can set no header.", {"type": "string", "minLength": 1}),
+    "token": ("From a mailed link.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,200}$"}),
+    "name": (
+        "Level and number of a tile, as https://c2sp.org/tlog-tiles spells them.",
+        {"type": "string", "minLength": 1},
+    ),
+    "filename": ("A file of the pages.", {"type": "string", "minLength": 1}),
+}
+OPERATIONS: Mapping[tuple[str, str], Operation] = {
+    ("POST", "/webhooks/forms/<form_key>"): Operation(
+        "A submission of a website's form",
+        TAKEN,
+        (BODY, FORM_BODY, SIGNATURE, SECRET, SENDER, STORAGE),
+        (("formSecret",), ("webhookId", "webhookTimestamp", "webhookSignature")),
+        SUBMISSION,
+    ),
+    ("POST", "/webhooks/forms/<form_key>/<secret>"): Operation(
+        "The same, for senders that can set no header",
+        TAKEN,
+        (BODY, FORM_BODY, SIGNATURE, SECRET, SENDER, STORAGE),
+        (),
+        SUBMISSION,
+    ),
+    ("POST", "/webhooks/stripe"): Operation(
+        "An event of Stripe", TAKEN, (BODY, SIGNATURE, STORAGE), (("stripeSignature",),), {JSON: ANY}
+    ),
+    ("GET", "/w/<token>"): Operation("The withdrawal page", _page("One button, which does it."), (LINK, STORAGE)),
+    ("POST", "/w/<token>"): Operation(
+        "Withdraw: by the button, or with one click (RFC 8058)",
+        _page("It is withdrawn."),
+        (LINK, PRESSED, STORAGE),
+        (),
+        {FORM: {"anyOf": [_pair("confirm", "1"), _pair("List-Unsubscribe", "One-Click")]}},
+    ),
+    ("GET", "/c/<token>"): Operation("The confirmation page", _page("One button, which does it."), (LINK, STORAGE)),
+    ("POST", "/c/<token>"): Operation(
+        "Confirm a sign-up",
+        _page("It is confirmed, or it came too late and the page says so."),
+        (LINK, PRESSED, STORAGE),
+        (),
+        {FORM: _pair("confirm", "1")},
+    ),
+    ("GET", "/ledger/checkpoint"): Operation(
+        "The newest signed checkpoint",
+        {200: ("A signed note (https://c2sp.org/tlog-checkpoint).", "text/plain", TEXT)},
+        ({404: ("nothing_signed_yet",)}, STORAGE),
+    ),
+    ("GET", "/ledger/tile/<path:name>"): Operation(
+        "Hashes of the ledger", {200: ("Up to 256 hashes of 32 bytes.", BYTES, ANY)}, (TILE, STORAGE)
+    ),
+    ("GET", "/ledger/tile/entries/<path:name>"): Operation(
+        "Entries of the ledger",
+        {200: ("Up to 256 leaves, each after its length in two bytes.", BYTES, ANY)},
+        (TILE, SECRET, STORAGE),
+        (("auditorKey",),),
+    ),
+    ("POST", "/ledger/proofs"): Operation(
+        "Fresh proofs for a receipt",
+        {200: ("The newest checkpoint, and the proofs that lead to it.", JSON, schema_named("Proofs"))},
+        (BODY, {404: ("leaf_not_in_ledger",), 409: ("another_history",), 422: ("receipt_malformed",)}, STORAGE),
+        (),
+        {JSON: schema_named("PresentedReceipt")},
+    ),
+    ("GET", "/health/live"): Operation("Is the process alive?", {200: ("It is.", JSON, schema_named("Alive"))}),
+    ("GET", "/health/ready"): Operation(
+        "Can a 200 be kept?",
+        {200: ("It can.", JSON, schema_named("Ready")), 503: ("It cannot.", JSON, schema_named("NotReady"))},
+    ),
+    ("GET", "/metrics"): Operation("For Prometheus", {200: ("Text format 0.0.4.", "text/plain", TEXT)}, (STORAGE,)),
+    ("GET", "/static/<path:filename>"): Operation(
+        "The pages' style sheet",
+        {
+            200: ("The file.", "text/css", TEXT),
+            206: ("A part of it.", "text/css", TEXT),
+            304: ("It is the one that the caller has.", "", ANY),
+        },
+        ({404: ("not_found",), 416: ("request_refused",)},),
+    ),
+    ("GET", "/openapi.json"): Operation("This document", {200: ("OpenAPI 3.1.", JSON, {"type": "object"})}),
+}
+
+
+def every_reason() -> Iterator[tuple[int, str]]:
+    """(status, reason) of every refusal that is told."""
+    for operation in OPERATIONS.values():
+        for status, reasons in operation.reasons().items():
+            yield from ((status, reason) for reason in reasons)
