@@ -120,7 +120,7 @@ class Database:
         """One committed transaction, or none; DatabaseAwayError when the database cannot answer."""
         with (
             self._writer(),
-            _answers(),
+            self._answers(),
             self.engine.connect() as connection,
             connection.execution_options(**{WRITE: True}).begin(),
         ):
@@ -138,11 +138,11 @@ class Database:
         """As `write`, for the one thread that leads the group: on one connection that is kept, and that begins and ends
         its transactions by the driver. What a pool and SQLAlchemy do around them is a third of what the door costs.
         """
-        with self._writer(), _answers():
+        with self._writer(), self._answers():
             connection = self._begin_kept()
             try:
                 yield connection
-                connection.exec_driver_sql("COMMIT")
+                driver_of(connection).execute("COMMIT")
             except BaseException:
                 self._drop_kept()
                 raise
@@ -151,8 +151,8 @@ class Database:
         begin = "BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN"
         if self._kept is not None:
             try:
-                self._kept.exec_driver_sql(begin)
-            except DBAPIError:
+                driver_of(self._kept).execute(begin)
+            except self.engine.dialect.loaded_dbapi.Error:
                 self._drop_kept()
                 if self.is_sqlite:  # it does not die; somebody holds the file, and waiting twice helps nobody
                     raise
@@ -160,7 +160,7 @@ class Database:
             else:
                 return self._kept
         self._kept = self.engine.connect().execution_options(**{WRITE: KEPT}, isolation_level="AUTOCOMMIT")
-        self._kept.exec_driver_sql(begin)
+        driver_of(self._kept).execute(begin)
         return self._kept
 
     def _drop_kept(self) -> None:
@@ -174,7 +174,7 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """One snapshot for all that is read in it. PostgreSQL's default would show each statement a newer state."""
-        with _answers(), self.engine.connect() as connection:
+        with self._answers(), self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
@@ -189,14 +189,12 @@ class Database:
         which writes each table anew and keeps everybody out meanwhile. What it archived keeps its copies for its time.
         """
         if self.is_sqlite:
-            with self._writer(), _answers(), self.engine.connect() as connection:
-                driver = connection.connection.driver_connection
-                assert driver is not None
-                busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            with self._writer(), self._answers(), self.engine.connect() as connection:
+                busy, _, _ = driver_of(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy
         how = "VACUUM FULL" if thoroughly else "VACUUM"
         try:
-            with _answers(), self.engine.connect() as connection:
+            with self._answers(), self.engine.connect() as connection:
                 connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
                     f"{how} {', '.join(ERASABLE)}"
                 )
@@ -206,11 +204,9 @@ class Database:
 
     def copy_to(self, file: Path) -> None:
         """A copy of a SQLite database as it is now, in one file; nothing that was deleted is in it."""
-        with _answers(), self.engine.connect() as connection:
-            driver = connection.connection.driver_connection
-            assert driver is not None
+        with self._answers(), self.engine.connect() as connection:
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            driver.execute("VACUUM INTO ?", (str(file),))
+            driver_of(connection).execute("VACUUM INTO ?", (str(file),))
 
     def close(self) -> None:
         self._drop_kept()
@@ -219,17 +215,25 @@ class Database:
             os.close(self._lock_file)
             self._lock_file = None
 
+    @contextlib.contextmanager
+    def _answers(self) -> Iterator[None]:
+        """What the database says when it cannot answer, SQLAlchemy's word for it or the driver's own, as one error."""
+        driver_error = self.engine.dialect.loaded_dbapi.OperationalError
+        try:
+            yield
+        except (OperationalError, driver_error) as error:
+            deadlock = getattr(getattr(error, "orig", error), "sqlstate", None) == DEADLOCK_DETECTED
+            raise DatabaseAwayError(CONTENDED if deadlock else "database_away") from None
+        except PoolTimeoutError:
+            raise DatabaseAwayError("database_busy") from None
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DatabaseAwayError("database_away") from None
+            raise
 
-@contextlib.contextmanager
-def _answers() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        deadlock = getattr(error.orig, "sqlstate", None) == DEADLOCK_DETECTED
-        raise DatabaseAwayError(CONTENDED if deadlock else "database_away") from None
-    except PoolTimeoutError:
-        raise DatabaseAwayError("database_busy") from None
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise DatabaseAwayError("database_away") from None
-        raise
+
+def driver_of(connection: Connection) -> Any:
+    """The driver's own connection, inside the same transaction."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    return driver

@@ -4,18 +4,17 @@ Duplicates are decided by UNIQUE(source, delivery_key) for ever; a delivery with
 the same content in the ten minutes before it. In a rotation of the index pepper, under each of its versions.
 """
 
-import functools
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Dialect, Row, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from ledger.database import Database
 from ledger.identity import AddressTags
+from ledger.inbox_row import insert_row, row_of_key
 from ledger.keyring import Keyring
 from ledger.recognition import Mark, marks_of, wait_for_twins
 from ledger.sealing import open_inbox_box, public_of, seal_for_inbox
@@ -24,10 +23,6 @@ from schemas.entry import Kind
 
 SAME_CONTENT_WINDOW_MS = 10 * 60 * 1000
 NEW, RECORDED, PARKED = "new", "recorded", "parked"
-_COLUMNS = (
-    *("source", "delivery_key", "body_digest", "received_at_ms", "status", "urgent", "reason", "key_id", "box"),
-    *("attempts", "key_version", "skew_ms"),
-)
 CONFLICT = "conflict"
 
 
@@ -136,27 +131,6 @@ def _changed_since(connection: Connection, withdrawal: PendingWithdrawal, earlie
     return connection.execute(said.limit(1)).first() is not None
 
 
-@functools.cache
-def _insert_text(dialect: Dialect) -> tuple[str, Callable[[dict[str, object]], Any]]:
-    """The statement as the driver takes it, and how it takes the values: at the door SQLAlchemy's own way from one to
-    the other would cost more than the insert.
-    """
-    compiled = _insert_statement(dialect.name).compile(dialect=dialect, column_keys=_COLUMNS)
-    fixed = compiled.params
-    names = compiled.positiontup
-    if names is None:
-        return str(compiled), lambda values: fixed | values
-    return str(compiled), lambda values: tuple(values.get(name, fixed[name]) for name in names)
-
-
-def _insert_statement(dialect: str) -> Any:
-    make, greatest = (sqlite.insert, func.max) if dialect == "sqlite" else (postgresql.insert, func.greatest)
-    last = select(func.coalesce(func.max(inbox.c.received_at_ms), 0)).scalar_subquery()
-    # Received time never steps back, whatever our clock does (decision 0001).
-    statement = make(inbox).values(received_at_ms=greatest(last, bindparam("now_ms", type_=BigInteger)))
-    return statement.on_conflict_do_nothing(index_elements=["source", "delivery_key"]).returning(inbox.c.id)
-
-
 def _insert_new(
     connection: Connection,
     delivery: Delivery,
@@ -168,14 +142,13 @@ def _insert_new(
 ) -> "tuple[int, Row[Any, Any, Any] | None]":
     """The id of the new row and None; or, if there is a row with one of the keys already, its id and that row."""
     for key in keys[1:]:
-        known = _of_key(connection, delivery.source, key)
+        known = row_of_key(connection, delivery.source, key)
         if known is not None:
             return known.id, known
     values: dict[str, object] = {
         "source": delivery.source,
         "delivery_key": keys[0],
         "body_digest": mark.digest,
-        "now_ms": now_ms,
         "status": PARKED if reason else NEW,
         "urgent": int(delivery.withdrawal is not None),
         "reason": reason,
@@ -185,20 +158,13 @@ def _insert_new(
         "key_version": mark.key_version,
         "skew_ms": None if delivery.signed_at_ms is None else delivery.signed_at_ms - now_ms,
     }
-    statement, arrange = _insert_text(connection.dialect)
-    row = connection.exec_driver_sql(statement, arrange(values)).one_or_none()
-    if row is not None:
-        return row.id, None
+    inbox_id = insert_row(connection, values, now_ms)
+    if inbox_id is not None:
+        return inbox_id, None
     # PostgreSQL shows the row in the way to this statement: its transaction has been committed since.
-    known = _of_key(connection, delivery.source, keys[0])
+    known = row_of_key(connection, delivery.source, keys[0])
     assert known is not None
     return known.id, known
-
-
-def _of_key(connection: Connection, source: str, key: str) -> "Row[Any, Any, Any] | None":
-    condition = (inbox.c.source == source) & (inbox.c.delivery_key == key)
-    columns = select(inbox.c.id, inbox.c.body_digest, inbox.c.received_at_ms)
-    return connection.execute(columns.where(condition)).one_or_none()
 
 
 def _insert_pending(connection: Connection, inbox_id: int, withdrawal: PendingWithdrawal) -> None:

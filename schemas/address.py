@@ -1,8 +1,10 @@
 """Addresses: when two e-mail addresses are the same person, and when they only may be."""
 
+import re
 import string
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from email_validator import ValidatedEmail, validate_email
 
@@ -11,6 +13,9 @@ from schemas.strict_json import SchemaRefused
 ADDRESS_SIZE_MAX = 254  # RFC 5321 4.5.3.1.3: a path has 256 octets, two of them are the brackets
 
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+# RFC 5322 3.2.3, dot-atom: what the library takes as it is in a local part that is not quoted.
+_ATEXT = r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+"
+_DOT_ATOM = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")
 _GMAIL_DOMAINS = frozenset({"gmail.com", "googlemail.com"})
 
 
@@ -40,16 +45,32 @@ def parse_address(text: str) -> Address:
     verbatim = text.strip(string.whitespace)
     if len(verbatim) > ADDRESS_SIZE_MAX:
         raise AddressRefused("address_too_long")
+    local, _, domain = verbatim.rpartition("@")
+    if verbatim.isascii() and _DOT_ATOM.fullmatch(local):
+        return _plain_address(verbatim, local, _plain_domain(domain))
     validated = _validate(verbatim)
     if validated is None:
         raise AddressRefused("address_malformed")
-    local, _, domain = verbatim.rpartition("@")
     if _is_merged_local(local) or _is_merged_domain(domain, validated.domain):
         raise AddressRefused("address_look_alike")
     # Lower-casing can make a pair that composes (T + diaeresis does not, t + diaeresis does): NFC comes last.
     narrow_local = unicodedata.normalize("NFC", validated.local_part.translate(_ASCII_LOWER))
     narrow_domain = (validated.ascii_domain or "").lower()
     return Address(verbatim=verbatim, narrow=f"{narrow_local}@{narrow_domain}", wide=_wide(narrow_local, narrow_domain))
+
+
+def _plain_address(verbatim: str, local: str, domain: str | None) -> Address:
+    """As nearly every address is: ASCII, so it has one spelling, and of its domain the library was asked already."""
+    if domain is None:
+        raise AddressRefused("address_malformed")
+    local = local.translate(_ASCII_LOWER)
+    return Address(verbatim=verbatim, narrow=f"{local}@{domain}", wide=_wide(local, domain))
+
+
+@lru_cache(maxsize=2048)
+def _plain_domain(domain: str) -> str | None:
+    validated = _validate(f"a@{domain}")
+    return None if validated is None else (validated.ascii_domain or "").lower()
 
 
 def is_role_mailbox(address: Address, local_parts: frozenset[str]) -> bool:

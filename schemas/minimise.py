@@ -3,13 +3,16 @@
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 
 from stdnum import luhn
 from stdnum.no import fodselsnummer
 
+from schemas.message import Dropped
+
 IDENTITY = "national_identity_number"
 DEPTH_MAX = 64  # deeper than parse_json lets through; below it nothing is looked at, so nothing is kept
+REMEMBERED_SIZE_MAX = 100  # characters of a name whose rule is remembered
 CANDIDATES_MAX = 2000  # different ones in one text
 
 # After folding: a few spaces, dots and hyphens may stand between two digits, and a match begins and ends where
@@ -92,14 +95,6 @@ _NAMES = (
 _FIELD_RULES = tuple((rule, re.compile(f" (?:{words}) "), re.compile(stems)) for rule, words, stems in _NAMES)
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """One value that was taken out: a path that is safe to show, and the rule that it broke."""
-
-    field: str
-    rule: str
-
-
 def find_forbidden(text: str) -> str | None:
     """The first rule that `text` breaks: national_identity_number, payment_card_number, birth_date.
 
@@ -110,6 +105,11 @@ def find_forbidden(text: str) -> str | None:
 
 def forbidden_field_name(name: str) -> str | None:
     """identity_number_field, birth_date_field, payment_card_field, special_category_field, or None."""
+    return _field_rule(name) if len(name) <= REMEMBERED_SIZE_MAX else _field_rule.__wrapped__(name)
+
+
+@lru_cache(maxsize=1024)  # a form sends the same names every time
+def _field_rule(name: str) -> str | None:
     words = _words(name)
     phrase, joined = f" {' '.join(words)} ", "".join(words)
     for rule, whole, stem in _FIELD_RULES:
@@ -119,7 +119,7 @@ def forbidden_field_name(name: str) -> str | None:
 
 
 def minimise(fields: Mapping[str, str]) -> tuple[dict[str, str], tuple[Dropped, ...]]:
-    """The fields that may be kept, and what was dropped for its name or its value."""
+    """The fields that may be kept, and what was dropped for its name or its value: a path that is safe to show."""
     kept: dict[str, str] = {}
     dropped: list[Dropped] = []
     for position, (name, value) in enumerate(fields.items()):

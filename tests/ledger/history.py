@@ -15,7 +15,7 @@ from ledger.database import Database
 from ledger.log import NewEntry, append_many
 from ledger.state import GIVEN, REFUSED, REQUESTED, REVOKED, WITHDRAWN, ConsentState, write_states
 from ledger.tables import consent_state, ledger_entry, ledger_head, ledger_node, subject, vault
-from schemas.entry import ENDING_KINDS, Entry, Kind
+from schemas.entry import ENDING_KINDS, RIGHTS, Entry, Kind
 
 BEGIN_MS = 1_790_000_000_000
 PURPOSES = ("information", "newsletter", "offers", "profiling")
@@ -154,6 +154,32 @@ def _purchase(world: _World, _kind: Kind) -> _Fields:
     return {"basis": "contract", "source": "stripe", "method": "stripe", "occurred_at_ms": world.at_ms - 900}, None
 
 
+def _customer(world: _World, kind: Kind) -> _Fields:
+    return _purchase(world, kind)[0] | {"subject": world.person(is_new=False)}, None
+
+
+def _request(world: _World, kind: Kind) -> _Fields:
+    is_new = kind is Kind.REQUEST_RECEIVED and world.rng.random() < 0.5
+    sealed, box = _sealed(world) if kind is Kind.REQUEST_RECEIVED else ({"ref": world.last_id}, None)
+    fields: dict[str, Any] = {
+        "subject": world.person(is_new=is_new),
+        "right": world.word(*RIGHTS),
+        "received_at_ms": world.at_ms,
+        "source": world.word("form:contact", "gmail"),
+        "method": world.word("form", "mail"),
+    }
+    return fields | sealed, box
+
+
+def _processor(world: _World, _kind: Kind) -> _Fields:
+    return {
+        "source": "stripe",
+        "processor": "stripe",
+        "reason": "customer_deleted",
+        "received_at_ms": world.at_ms,
+    }, None
+
+
 def _minimisation(world: _World, _kind: Kind) -> _Fields:
     return {"rule": "card_number", "field": world.word("company", "other"), "count": world.rng.randrange(1, 9)}, None
 
@@ -185,6 +211,9 @@ def _ledger(world: _World, _kind: Kind) -> _Fields:
 _FIELDS_OF: Mapping[str, Callable[[_World, Kind], _Fields]] = {
     "consent": _consent,
     "purchase": _purchase,
+    "customer": _customer,
+    "request": _request,
+    "processor": _processor,
     "minimisation": _minimisation,
     "relay": _relay,
     "subject": _person,

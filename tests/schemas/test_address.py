@@ -3,10 +3,11 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from email_validator import validate_email
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from schemas.address import Address, AddressRefused, is_role_mailbox, parse_address, redact
+from schemas.address import ADDRESS_SIZE_MAX, Address, AddressRefused, is_role_mailbox, parse_address, redact
 
 
 @pytest.mark.parametrize(
@@ -181,3 +182,31 @@ def test_only_a_refusal_ever_leaves(text: str) -> None:
     except AddressRefused as refused:
         outcome = refused
     assert isinstance(outcome, Address) or outcome.reason.startswith("address_")
+
+
+_LOCAL = st.text("abzAZ09.+_-!#'@ \"(æ", min_size=1, max_size=70)
+_LABEL = st.text("abzAZ09-_", min_size=1, max_size=65)
+_DOMAIN = st.one_of(
+    st.lists(_LABEL, min_size=1, max_size=4).map(".".join),
+    st.sampled_from(
+        ["example.org", "EXAMPLE.no", "localhost", "x.local", "xn--blbr-roah.no", "1.2.3.4", "[::1]", "a.b1"]
+    ),
+)
+
+
+@given(_LOCAL, _DOMAIN)
+def test_a_plain_address_is_read_as_the_library_reads_it(local: str, domain: str) -> None:
+    """The library is asked about a domain once; what it says of whole addresses decides whether that is enough."""
+    text = f"{local}@{domain}"
+    assume(text == text.strip())
+    try:
+        validated = validate_email(text, check_deliverability=False, test_environment=True)
+        wanted = f"{validated.local_part}@{validated.ascii_domain}".lower()
+    except ValueError:
+        wanted = None
+    assume(text.isascii() and len(text) <= ADDRESS_SIZE_MAX)
+    try:
+        found = parse_address(text).narrow
+    except AddressRefused:
+        found = None
+    assert found == wanted

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.minimise import Dropped, find_forbidden, forbidden_field_name, minimise, scrub
+from schemas.message import Dropped
+from schemas.minimise import find_forbidden, forbidden_field_name, minimise, scrub
 
 IDENTITY = "national_identity_number"
 CARD = "payment_card_number"
