@@ -90,7 +90,7 @@ PARAMETERS: Mapping[str, tuple[str, Schema]] = {
     "token": ("From a mailed link.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,200}$"}),
     "name": (
         "Level and number of a tile, as https://c2sp.org/tlog-tiles spells them.",
-        {"type": "string", "minLength": 1},
+        {"type": "string", "pattern": r"^([0-9]{1,2}/)?(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?$"},
     ),
     "filename": ("A file of the pages.", {"type": "string", "minLength": 1}),
 }

@@ -1,0 +1,148 @@
+"""The published description is the door's: every route, every status and reason, and nothing that is not so."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.routing import Rule
+
+from schemas.settings import form_secrets_name
+from tests.stack import free_port, own_environment
+from tests.webhooks.pages import mail_both_links
+from tests.world import STRIPE_SECRET, World, settings_for
+from webhooks.openapi import path_of
+from webhooks.operations import ANYWHERE, OPERATIONS
+
+ROOT = Path(__file__).resolve().parents[2]
+AUDITOR = "a" * 43 + "="
+BY_METHOD = "method_not_allowed"  # 405, by whatever is not described: told once, in words
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """With a checkpoint, an auditor, both kinds of link and a receipt."""
+    made = World(settings_for(tmp_path_factory.mktemp("described"), auditor_keys=(AUDITOR,)))
+    mail_both_links(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def document(installation: World) -> dict[str, Any]:
+    answer = installation.client.get("/openapi.json")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "public, max-age=3600")
+    told: dict[str, Any] = answer.get_json()
+    return told
+
+
+def routes_of(world: World) -> list[tuple[str, Rule]]:
+    rules = world.client.application.url_map.iter_rules()
+    return [(method, rule) for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}]
+
+
+def test_every_route_is_described_and_no_other(installation: World, document: dict[str, Any]) -> None:
+    told = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
+    assert told == {(method, path_of(rule)) for method, rule in routes_of(installation)}
+    assert set(OPERATIONS) == {(method, rule.rule) for method, rule in routes_of(installation)}
+
+
+def test_the_statuses_and_reasons_are_those_that_the_page_explains() -> None:
+    """tests/console/test_documents.py holds the page against the code."""
+    page = (ROOT / "docs/reference/http.md").read_text("utf-8").partition("## Refusals")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([\d, ]+) \| ([^|]+) \|", page, re.MULTILINE)
+    explained = {reason for _, reasons in rows for reason in re.findall(r"`(\w+)`", reasons)}
+    statuses = {int(status) for statuses, _ in rows for status in statuses.split(", ")}
+    told = [operation.reasons() for operation in OPERATIONS.values()]
+    assert {reason for each in told for reasons in each.values() for reason in reasons} == explained - {BY_METHOD}
+    assert {status for each in told for status in each} == statuses - {405}
+
+
+def test_who_is_not_public_says_how_to_be_let_in(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            by_path = {"secret", "token"} & {parameter["name"] for parameter in operation["parameters"]}
+            can_be_refused = "401" in operation["responses"]
+            assert bool(operation["security"] or by_path) >= can_be_refused, (method, path)
+
+
+def test_what_every_route_can_say_is_said_of_every_route(document: dict[str, Any]) -> None:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            assert {str(status) for status in ANYWHERE} <= set(operation["responses"])
+
+
+@pytest.fixture
+def served(installation: World) -> Iterator[str]:
+    """The installation behind the real server, as the Procfile starts it."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    secrets = {form_secrets_name(form): found[0] for form, found in installation.settings.form_secrets.items()}
+    environment = (
+        own_environment()
+        | secrets
+        | {
+            "DATA_DIR": str(installation.settings.data_dir),
+            "DATABASE_URL": installation.settings.database_url,
+            "PORT": str(port),
+            "PUBLIC_URL": url,
+            "AUDITOR_KEYS": AUDITOR,
+            "STRIPE_WEBHOOK_SECRETS": STRIPE_SECRET,
+            "STRIPE_MODE": "any",
+            "LOG_LEVEL": "ERROR",
+        }
+    )
+    command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", f"127.0.0.1:{port}"]
+    server = subprocess.Popen([*command, "app:create_app()"], cwd=ROOT, env=environment)
+    try:
+        wait_until_live(url, server)
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def mailed_receipt(world: World) -> Any:
+    attached = [part for mail in world.mails() for part in mail.iter_attachments()]
+    return json.loads(attached[-1].get_content())
+
+
+def wait_until_live(url: str, server: "subprocess.Popen[bytes]") -> None:
+    while server.poll() is None:
+        try:
+            urllib.request.urlopen(f"{url}/health/live", timeout=5).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the server ended")
+
+
+def test_schemathesis_finds_nothing(installation: World, served: str, tmp_path: Path) -> None:
+    known = {
+        "links": {kind: installation.link(kind).rpartition("/")[2] for kind in ("w", "c")},
+        "receipt": mailed_receipt(installation),
+        "auditor_key": AUDITOR,
+    }
+    (tmp_path / "installation.json").write_text(json.dumps(known))
+    config = ROOT / "tests" / "webhooks" / "openapi" / "schemathesis.toml"
+    program = [Path(sys.executable).with_name("schemathesis"), "--config-file", config, "--no-color", "run"]
+    done = subprocess.run(
+        [*program, f"{served}/openapi.json", "--checks", "all"],
+        cwd=tmp_path,
+        env=os.environ | {"INSTALLATION": str(tmp_path / "installation.json"), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    # A run that is refused everywhere would find nothing, too: each route must have said yes as well.
+    answered = json.loads((tmp_path / "answered.json").read_text())
+    routes = {f"{method} {path_of(rule)} 200" for method, rule in routes_of(installation)}
+    assert routes - set(answered) == {"GET /openapi.json 200"}  # it read that one to begin with
