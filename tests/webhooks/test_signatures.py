@@ -1,4 +1,4 @@
-"""Signatures, checked against headers that the senders' own libraries make."""
+"""The details of each header, made by the senders' own libraries. What all schemes share: test_signatures_table.py."""
 
 import base64
 import datetime
@@ -46,7 +46,7 @@ def refusal_of(check: object, *arguments: object) -> tuple[int, str]:
     return caught.value.status, caught.value.reason
 
 
-MISMATCH, MALFORMED, LATE = (401, "signature_mismatch"), (401, "signature_malformed"), (401, "signature_outside_window")
+MISMATCH, MALFORMED = (401, "signature_mismatch"), (401, "signature_malformed")
 
 
 def test_a_standard_signature_says_who_when_and_which_message() -> None:
@@ -63,16 +63,6 @@ def test_one_changed_byte_is_refused(position: int) -> None:
     changed[position] ^= 1
     assert refusal_of(check_standard, standard_headers(), bytes(changed)) == MISMATCH
     assert refusal_of(check_stripe, stripe_header(), bytes(changed)) == MISMATCH
-
-
-def test_another_secret_is_refused() -> None:
-    assert refusal_of(check_standard, standard_headers(OTHER_SECRET)) == MISMATCH
-    assert refusal_of(check_stripe, stripe_header(OTHER_SECRET)) == MISMATCH
-
-
-def test_without_a_configured_secret_everything_is_refused() -> None:
-    assert refusal_of(check_standard, standard_headers(), RAW, ()) == (401, "no_secret_configured")
-    assert refusal_of(check_stripe, stripe_header(), RAW, ()) == (401, "no_secret_configured")
 
 
 @pytest.mark.parametrize("secret", ["whsec_", ""])
@@ -138,34 +128,6 @@ MALFORMED_STRIPE = {
 def test_a_malformed_stripe_header_is_refused(case: str) -> None:
     header, expected = MALFORMED_STRIPE[case]
     assert refusal_of(check_stripe, header) == expected
-
-
-@pytest.mark.parametrize("offset_s", [-300, -299, 0, 299, 300])
-def test_a_clock_that_is_five_minutes_off_is_accepted(offset_s: int) -> None:
-    at_s = NOW_S + offset_s
-    assert check_standard(standard_headers(at_s=at_s)).at_ms == at_s * 1000
-    assert check_stripe(stripe_header(at_s=at_s)).at_ms == at_s * 1000
-
-
-@pytest.mark.parametrize("offset_s", [-86_400, -301, 301, 86_400])
-def test_the_past_and_the_future_are_refused_alike(offset_s: int) -> None:
-    """Stripe's own library lets the future through."""
-    at_s = NOW_S + offset_s
-    assert refusal_of(check_standard, standard_headers(at_s=at_s)) == LATE
-    assert refusal_of(check_stripe, stripe_header(at_s=at_s)) == LATE
-
-
-def test_without_the_secret_nobody_learns_our_clock() -> None:
-    assert refusal_of(check_standard, standard_headers(OTHER_SECRET, at_s=1)) == MISMATCH
-    assert refusal_of(check_stripe, stripe_header(OTHER_SECRET, at_s=1)) == MISMATCH
-
-
-@pytest.mark.parametrize("used", [SIGNED_SECRET, OTHER_SECRET])
-def test_of_two_live_secrets_each_is_accepted_and_named(used: str) -> None:
-    live = (SIGNED_SECRET, OTHER_SECRET)
-    assert check_standard(standard_headers(used), RAW, live).key_id == fingerprint(used)
-    assert check_stripe(stripe_header(used), RAW, live).key_id == fingerprint(used)
-    assert verify_secret(used, live).key_id == fingerprint(used)
 
 
 @pytest.mark.parametrize("place", [0, 1, 9])
