@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from schemas.policy_schema import Document, check_document
+from schemas.policy_rules import Document
+from schemas.policy_schema import check_document
 
 Made = TypeVar("Made")
 SECRET_HEADER = "X-Gdpr-Token"  # noqa: S105 - the name of the header, not its value

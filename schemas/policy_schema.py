@@ -1,20 +1,18 @@
 """What policy.toml may say: the marshmallow schemas, the rules between sections, each error with its path."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, missing, validate
 
-Finding = tuple[str, str]  # (path, what is wrong there)
-Document = dict[str, Any]
+from schemas.dialects import DIALECTS
+from schemas.policy_rules import Document, Finding, policy_findings
+
 Members = dict[str, fields.Field[Any]]
 Messages = dict[str, str | list[Any] | dict[Any, Any]]
 
 PERSONAL_DATA = ("email", "first_name", "last_name", "company")
-PROFILING = "profiling"
-# Where a dialect sends an unambiguous time (plugins mostly send localised text). None: in a field of its choice.
-TIME_FIELDS = {"generic": None, "gravity_forms": ("date_created",), "contact_form_7": ()}
 
 _TEXT: Messages = {"required": "missing", "invalid": "must be text in quotes"}
 _TABLE: Messages = {"required": "missing", "type": "must be a table", "invalid": "must be a table"}
@@ -133,7 +131,7 @@ _NOTICE: Members = {
 }
 _GRANT: Members = {"accepted": _list(_line(*_YES), least=1), "purposes": _list(_line(*_KEY), least=1)}
 _FORM: Members = {
-    "dialect": _one_of(*TIME_FIELDS),
+    "dialect": _one_of(*DIALECTS),
     "intent": _one_of("consent", "withdrawal"),
     "purposes": _list(_line(*_KEY)),
     "fields": _table({key: _line(required=key == "email") for key in PERSONAL_DATA}),
@@ -178,7 +176,7 @@ def check_document(document: Mapping[str, Any]) -> tuple[Document, tuple[Finding
         found = _Strict.from_dict(_POLICY)().load(document)
     except ValidationError as error:
         found, messages = error.valid_data or {}, error.messages
-    return found, tuple(sorted({*_flatten(messages), *_policy_findings(found)}))
+    return found, tuple(sorted({*_flatten(messages), *policy_findings(found)}))
 
 
 def _flatten(messages: Any, path: tuple[str, ...] = ()) -> Iterator[Finding]:
@@ -189,62 +187,3 @@ def _flatten(messages: Any, path: tuple[str, ...] = ()) -> Iterator[Finding]:
     levels = messages.items() if isinstance(messages, Mapping) else (("_schema", inner) for inner in messages)
     for key, inner in levels:
         yield from _flatten(inner, path if key == "_schema" else (*path, str(key)))
-
-
-def _policy_findings(found: Document) -> Iterator[Finding]:
-    """What the sections say against each other; silent about a part whose shape is already wrong."""
-    if found.get("personal_data", {}).get("email", {}).get("required") is False:
-        yield "personal_data.email.required", "must be true, for the address tells who it is"
-    groups = found.get("processors", {}).get("google", {}).get("groups", {})
-    yield from _not_in("purposes", groups, found, "processors.google.groups")
-    if len({address.casefold() for address in groups.values()}) < len(groups):
-        # Leaving a shared group would withdraw the other purpose too.
-        yield "processors.google.groups", "two purposes share a group"
-    for key, form in found.get("forms", {}).items():
-        yield from _form_findings(f"forms.{key}", form, found)
-    stripe = found.get("stripe", {})
-    yield from _grant_findings("stripe.consent", stripe.get("consent", []), found)
-    for position, grant in enumerate(stripe.get("consent", [])):
-        yield from _not_in("notices", [grant.get("notice")], found, f"stripe.consent.{position}.notice")
-        if grant.get("kind") == "metadata" and grant.get("key") not in stripe.get("metadata_keys", [grant.get("key")]):
-            yield f"stripe.consent.{position}.key", "is not one of stripe.metadata_keys, so it would be dropped"
-
-
-def _not_in(section: str, names: Iterable[str | None], found: Document, path: str) -> Iterator[Finding]:
-    if section in found and not {*names} - {None} <= {*found[section]}:
-        yield path, f"names something that is not in [{section}]"
-
-
-def _form_findings(path: str, form: Document, found: Document) -> Iterator[Finding]:
-    grants, purposes = form.get("consent"), form.get("purposes", [])
-    covered = {purpose for grant in grants or [] for purpose in grant.get("purposes", purposes)}
-    if form.get("intent") == "consent" and grants == []:
-        yield f"{path}.consent", "missing"
-    if form.get("intent") == "consent" and grants and purposes and {*purposes} != covered:
-        yield f"{path}.purposes", "must be what the consent fields cover, or be left out"
-    if form.get("intent") == "withdrawal" and grants:
-        yield f"{path}.consent", "a withdrawal form has no consent fields"
-    times = TIME_FIELDS.get(form.get("dialect", ""))
-    if form.get("time_field") and times is not None and form["time_field"] not in times:
-        yield f"{path}.time_field", "is not a time in UTC in this dialect"
-    if form.get("dialect") == "generic" and form.get("secret_header"):
-        yield f"{path}.secret_header", "a generic form is signed and has no secret header"
-    yield from _not_in("purposes", purposes, found, f"{path}.purposes")
-    yield from _not_in("notices", [form.get("notice")], found, f"{path}.notice")
-    sent = [key for key, sender_key in form.get("fields", {}).items() if sender_key]
-    yield from _not_in("personal_data", sent, found, f"{path}.fields")
-    yield from _grant_findings(f"{path}.consent", grants or [], found)
-
-
-def _grant_findings(path: str, grants: list[Document], found: Document) -> Iterator[Finding]:
-    """Consent fields of a form or of Stripe: what each covers, and that no single answer covers too much."""
-    for position, grant in enumerate(grants):
-        here, purposes = f"{path}.{position}", grant.get("purposes", [])
-        yield from _not_in("purposes", purposes, found, f"{here}.purposes")
-        # Consent is asked for each purpose separately (EDPB guidelines 05/2020, 3.1.3).
-        if PROFILING in purposes and len(purposes) > 1:
-            yield f"{here}.purposes", "profiling needs a consent field of its own"
-        for earlier in grants[:position]:
-            same = all(grant.get(name) == earlier.get(name) for name in ("field", "kind", "key"))
-            if same and {*grant.get("accepted", [])} & {*earlier.get("accepted", [])}:
-                yield f"{here}.accepted", "repeats a value of an earlier consent field with the same name"

@@ -1,11 +1,12 @@
 """Website forms: verify, parse, understand, accept. Exactly 200 on success: Elementor takes nothing else for one."""
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 
 from flask import Blueprint, Response, request
 
 from ledger.reception import Signed
-from schemas.dialects import DIALECTS
+from schemas.dialects import DIALECTS, STANDARD, WOOCOMMERCE, WP_WEBHOOKS, WPFORMS
 from schemas.policy import Form
 from schemas.refusal import Refused
 from schemas.understanding import FORM_PREFIX
@@ -13,9 +14,23 @@ from webhooks.answers import answer
 from webhooks.door import Door
 from webhooks.requests import FORM, JSON, content_type, parse_body, raw_body
 from webhooks.routes import verified
-from webhooks.signatures import verify_secret, verify_standard
+from webhooks.signatures import (
+    verify_secret,
+    verify_standard,
+    verify_woocommerce,
+    verify_wp_webhooks,
+    verify_wpforms,
+)
 
 _SITE = re.compile(r"\bhttps?://([A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?)")
+
+# The schemes that sign; the rest present a secret, in a header or in the path.
+_VERIFIERS: Mapping[str, Callable[[bytes, Iterable[str], int], Signed]] = {
+    STANDARD: lambda raw, secrets, now_ms: verify_standard(raw, request.headers.get, secrets, now_ms),
+    WPFORMS: lambda raw, secrets, now_ms: verify_wpforms(raw, request.mimetype, request.headers.get, secrets, now_ms),
+    WOOCOMMERCE: lambda raw, secrets, _: verify_woocommerce(raw, request.headers.get, secrets),
+    WP_WEBHOOKS: lambda raw, secrets, _: verify_wp_webhooks(raw, request.headers.get, secrets),
+}
 
 
 def forms_blueprint(door: Door) -> Blueprint:
@@ -46,10 +61,11 @@ def _receive(door: Door, form_key: str, path_secret: str | None) -> Response:
 
 def _verify(door: Door, form: Form, raw: bytes, path_secret: str | None) -> Signed:
     secrets = door.settings.form_secrets.get(form.key, ())
-    if DIALECTS[form.dialect].signed:
-        signed = verify_standard(raw, request.headers.get, secrets, door.clock())
-    else:
+    verify = _VERIFIERS.get(DIALECTS[form.dialect].scheme)
+    if verify is None:
         signed = verify_secret(path_secret or request.headers.get(form.secret_header, ""), secrets)
+    else:
+        signed = verify(raw, secrets, door.clock())
     if form.sites and _site() not in form.sites:
         raise Refused(401, "site_not_allowed")
     return signed

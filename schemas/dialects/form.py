@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from schemas.address import AddressRefused, parse_address
 from schemas.dialects import ALWAYS_SENT, DIALECTS, OMITTED
+from schemas.dialects.fields import Fields, text_of
 from schemas.message import PROFILE_VALUE_SIZE_MAX, Decision, Dropped, Message, MessageType
 from schemas.minimise import find_forbidden, forbidden_field_name, minimise
 from schemas.policy import ConsentField, Form
@@ -19,7 +20,7 @@ def understand_form(document: object, form: Form, sent_at_ms: int | None) -> Mes
 
     `sent_at_ms`: the time of a signature, where there is one; a form's own time field wins over it.
     """
-    fields = texts(document)
+    fields = DIALECTS[form.dialect].read(document)
     kept, dropped = _profile(fields, form)
     common = {
         "source": f"form:{form.key}",
@@ -46,7 +47,7 @@ def entry_id(document: object, form: Form) -> str | None:
     """
     if form.entry_id is None:
         return None
-    value = texts(document).get(form.entry_id, "")
+    value = text_of(DIALECTS[form.dialect].read(document), form.entry_id)
     if value and len(value) <= ENTRY_ID_SIZE_MAX and value.isprintable():
         return value
     if form.intent == "withdrawal":  # parked it would stop nothing; the same one twice does no harm
@@ -54,28 +55,11 @@ def entry_id(document: object, form: Form) -> str | None:
     raise NotUnderstood("entry_id_missing")
 
 
-def texts(document: object) -> dict[str, str]:
-    """Every field as text. A list of one is that one (a PHP checkbox); longer lists and objects are not read."""
-    if not isinstance(document, Mapping):
-        raise NotUnderstood("not_an_object")
-    found = {}
-    for key, value in document.items():
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        if isinstance(value, bool):
-            found[key] = "true" if value else "false"
-        elif isinstance(value, str | int):
-            found[key] = str(value)
-        elif value is None or value == []:
-            found[key] = ""
-    return found
-
-
-def _profile(fields: Mapping[str, str], form: Form) -> tuple[dict[str, str], tuple[Dropped, ...]]:
+def _profile(fields: Fields, form: Form) -> tuple[dict[str, str], tuple[Dropped, ...]]:
     """Our closed list of fields, minimised. Everything else is left out; what of it was forbidden is noted as `other`,
     by its name, or by its value where that is a number and nothing else: browser versions look like anything.
     """
-    wanted = {ours: fields[theirs].strip() for ours, theirs in form.fields.items() if theirs in fields}
+    wanted = {ours: text_of(fields, theirs).strip() for ours, theirs in form.fields.items() if theirs in fields}
     # An address is never cut: half of a long one can be the whole of another person's.
     cut = {ours: value if ours == "email" else value[:PROFILE_VALUE_SIZE_MAX] for ours, value in wanted.items()}
     # Who wants to stop must be able to name any address, also one that looks like an identity number.
@@ -84,7 +68,7 @@ def _profile(fields: Mapping[str, str], form: Form) -> tuple[dict[str, str], tup
     kept |= named
     dropped = [Dropped(one.field, one.rule) for one in removed]
     for key in sorted(set(fields) - set(form.fields.values())):
-        value = fields[key]
+        value = " ".join(fields[key])
         rule = (value and forbidden_field_name(key)) or (_NUMBER.fullmatch(value) and find_forbidden(value))
         if rule:
             dropped.append(Dropped("other", rule))
@@ -100,9 +84,9 @@ def _email(kept: Mapping[str, str]) -> str:
         raise NotUnderstood(refused.reason) from None
 
 
-def _sent_at_ms(fields: Mapping[str, str], form: Form, signed_at_ms: int | None) -> int | None:
+def _sent_at_ms(fields: Fields, form: Form, signed_at_ms: int | None) -> int | None:
     """When the person said it, as far as the sender can be believed; see decision 0001, "Order"."""
-    parse, text = DIALECTS[form.dialect].parse_time, fields.get(form.time_field or "", "")
+    parse, text = DIALECTS[form.dialect].parse_time, text_of(fields, form.time_field or "")
     if form.intent != "withdrawal":
         return signed_at_ms if form.time_field is None else parse(text)
     # A signature tells when this attempt was sent, by a clock that may be minutes behind: dated back by it, a
@@ -113,10 +97,10 @@ def _sent_at_ms(fields: Mapping[str, str], form: Form, signed_at_ms: int | None)
         return None
 
 
-def _decision(fields: Mapping[str, str], consent: ConsentField, unticked: str) -> str | None:
+def _decision(fields: Fields, consent: ConsentField, unticked: str) -> str | None:
     """Yes is one of the exact accepted values. Absent: see decision 0001, "Unticked"."""
     if consent.field in fields:
-        return "given" if fields[consent.field] in consent.accepted else "refused"
+        return "given" if {*fields[consent.field]} & {*consent.accepted} else "refused"
     if unticked == ALWAYS_SENT:
         raise NotUnderstood("consent_field_missing")
     return "refused" if unticked == OMITTED else None

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import schemas.policy
+from schemas.dialects import DIALECTS
 from schemas.policy import ConsentField, Policy, PolicyError, Text, load_policy
 from schemas.policy_schema import check_document
 
@@ -134,7 +135,7 @@ BROKEN = [
     ('"2026-11-23"', '"23.11.2026"', "notices.first.published_at: must be a date such as 2026-11-23"),
     ("[forms.leave]", "[forms.Leave]", "forms.Leave: must be 1 to 60 of a-z, 0-9 and -"),
     ("[forms.leave]", f"[forms.{'a' * 61}]", f"forms.{'a' * 61}: must be 1 to 60 of a-z, 0-9 and -"),
-    ("contact_form_7", "mailpoet", "forms.sign-up.dialect: must be one of: generic, gravity_forms, contact_form_7"),
+    ("contact_form_7", "mailpoet", "forms.sign-up.dialect: must be one of: " + ", ".join(DIALECTS)),
     ('"consent"', '"request"', "forms.sign-up.intent: must be one of: consent, withdrawal"),
     ('email = "your-email"', "", "forms.sign-up.fields.email: missing"),
     ('"your-email"', '"your-email", phone = "tel"', "forms.sign-up.fields.phone: unknown key"),
@@ -168,7 +169,7 @@ BROKEN = [
     (
         LEAVE,
         f'{LEAVE}\nsecret_header = "X-Token"',
-        "forms.leave.secret_header: a generic form is signed and has no secret header",
+        "forms.leave.secret_header: this dialect is signed and has no secret header",
     ),
     (
         LEAVE,
