@@ -18,7 +18,7 @@ from ledger.inbox_row import insert_row, row_of_key
 from ledger.keyring import Keyring
 from ledger.recognition import Mark, marks_of, wait_for_twins
 from ledger.sealing import open_inbox_box, public_of, seal_for_inbox
-from ledger.tables import inbox, ledger_entry, pending_withdrawal, subject_address
+from ledger.tables import WITHOUT_SENDER_ID, inbox, ledger_entry, pending_withdrawal, subject_address
 from schemas.entry import Kind
 
 SAME_CONTENT_WINDOW_MS = 10 * 60 * 1000
@@ -107,6 +107,7 @@ def _same_content(
     recent = select(inbox.c.id, inbox.c.body_digest, inbox.c.received_at_ms).where(
         inbox.c.source == delivery.source,
         inbox.c.body_digest.in_(digests),
+        WITHOUT_SENDER_ID,
         inbox.c.received_at_ms > now_ms - SAME_CONTENT_WINDOW_MS,
     )
     row = connection.execute(recent.order_by(inbox.c.id.desc()).limit(1)).one_or_none()

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -39,7 +40,14 @@ inbox = Table(
     sqlite_autoincrement=True,  # an id is never used twice
 )
 Index("inbox_by_status", inbox.c.status, inbox.c.urgent.desc(), inbox.c.id)
-Index("inbox_by_digest", inbox.c.body_digest)
+# Where a sender has no ids, the key is our digest, a colon and chance; only those are looked up by what they hold.
+WITHOUT_SENDER_ID = text("delivery_key LIKE '%:%'")
+Index(
+    "inbox_by_digest",
+    inbox.c.body_digest,
+    sqlite_where=WITHOUT_SENDER_ID,
+    postgresql_where=WITHOUT_SENDER_ID,
+)
 Index("inbox_by_received", inbox.c.received_at_ms)
 
 pending_withdrawal = Table(

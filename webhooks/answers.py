@@ -1,5 +1,7 @@
 """Answers: one table from what became of a delivery to what its sender reads, and one shape for every refusal."""
 
+import json
+
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
@@ -27,13 +29,12 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
+_BODY_OF = {acceptance: json.dumps({"status": acceptance.value}) + "\n" for acceptance in Acceptance}
 _REASONS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
 def answer(acceptance: Acceptance) -> Response:
-    response = jsonify(status=acceptance.value)
-    response.status_code = STATUS_OF[acceptance]
-    return response
+    return Response(_BODY_OF[acceptance], STATUS_OF[acceptance], content_type="application/json")
 
 
 def refusal(refused: Refused) -> Response:
@@ -72,8 +73,8 @@ def register_answers(app: Flask) -> None:
 
     @app.after_request
     def _finish(response: Response) -> Response:
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
+        own = {name.title() for name, _ in response.headers}
+        response.headers.extend([one for one in HEADERS.items() if one[0] not in own])
         ANSWERS.labels(route=_route(), status=response.status_code).inc()
         return response
 
