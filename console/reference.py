@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from console import COMMANDS
-from schemas.settings import OPTIONS
+from schemas.options import OPTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS: Mapping[str, str] = {

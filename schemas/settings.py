@@ -1,4 +1,4 @@
-"""Settings: every environment variable the service reads, in one table, read once and strictly.
+"""Settings: every environment variable of schemas/options.py, read once and strictly.
 
 Secrets come from the environment or from a file named by `<NAME>_FILE` (environs' FileAwareEnv).
 """
@@ -14,6 +14,8 @@ from dotenv import dotenv_values
 from environs import EnvError, FileAwareEnv
 from marshmallow.validate import OneOf, Range
 
+from schemas.options import OPTIONS
+
 # sun_path of a unix socket holds 108 bytes on Linux and 104 on macOS (unix(7)); leave room for the NUL.
 SOCKET_PATH_SIZE_MAX_BYTES = 100
 FORM_SECRETS_PREFIX = "FORM_SECRETS_"
@@ -24,49 +26,6 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 class SettingsError(Exception):
     """A setting is missing or has a value that cannot be used; names it, never shows its value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One row of the configuration table (README and docs/reference/settings.md are made from it)."""
-
-    name: str
-    default: str
-    description: str
-    secret: bool = False
-
-
-OPTIONS = (
-    Option("DATA_DIR", "var", "Folder for the embedded database, queue, keys and mail spool."),
-    Option("DATABASE_URL", "SQLite in DATA_DIR", "`postgresql://…` for PostgreSQL.", secret=True),
-    Option("REDIS_URL", "embedded Valkey in DATA_DIR", "Redis 6.2+ or Valkey; `noeviction`.", secret=True),
-    Option("PORT", "8000", "Port that the web process listens on."),
-    Option("PUBLIC_URL", "http://127.0.0.1:PORT", "Address of this service as people reach it, in mailed links."),
-    Option("WEB_CONCURRENCY", "1", "Web processes. Keep 1 with SQLite."),
-    Option("WEB_THREADS", "8", "Threads of each web process."),
-    Option("POLICY_FILE", "policy.toml", "The privacy policy as data."),
-    Option("KEYS_DIR", "DATA_DIR/keys", "Folder of key files, each 0400; see docs/guides/keys.md."),
-    Option("KEYRING", "", "All keys as one JSON text, where there is no disk for KEYS_DIR.", secret=True),
-    Option("FORM_SECRETS_<FORM>", "", "Secrets of one form, newest first; two may be live.", secret=True),
-    Option("STRIPE_WEBHOOK_SECRETS", "", "Signing secrets of the Stripe endpoint, comma-separated.", secret=True),
-    Option("STRIPE_MODE", "live", "Which Stripe events count: `live`, `test` or `any`."),
-    Option("STRIPE_API_KEY", "", "Restricted key for relays to Stripe.", secret=True),
-    Option("STRIPE_API_BASE", "https://api.stripe.com", "Stripe's API."),
-    Option("WORDPRESS_URL", "", "Address of the WordPress site with the companion plugin."),
-    Option("WORDPRESS_SECRET", "", "Secret shared with the companion plugin (`whsec_…`).", secret=True),
-    Option("GOOGLE_CREDENTIALS", "", "Service account key as JSON text.", secret=True),
-    Option("GOOGLE_SUBJECT", "", "Workspace user that the service account acts as."),
-    Option("GOOGLE_API_BASE", "https://admin.googleapis.com", "Google's Directory API."),
-    Option("MAIL_FROM", "samtykke@example.org", "Sender of confirmation and receipt mails."),
-    Option("MAIL_SPOOL_DIR", "DATA_DIR/mail", "Folder where mails are written as .eml files."),
-    Option("CHECKPOINT_DROP_DIR", "", "Folder, best on another disk, that gets a checkpoint a day."),
-    Option("CHECKPOINT_MAIL_TO", "", "Mailbox, best another company's, that gets a checkpoint a day."),
-    Option("WITNESSES", "", "Witnesses that cosign checkpoints: `<public key> <address>`, comma-separated."),
-    Option("MIRROR_DIR", "", "Folder, best on another disk, that gets every leaf of the ledger."),
-    Option("AUDITOR_KEYS", "", "Keys that may read whole leaves at /ledger, comma-separated.", secret=True),
-    Option("UNSAFE_ALLOW_LOOPBACK", "false", "Relays may call http on this machine. Development only."),
-    Option("LOG_LEVEL", "INFO", "Least severe level that is logged."),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +52,14 @@ class Settings:
     google_credentials: str | None
     google_subject: str | None
     google_api_base: str
+    gmail_mailbox: str | None
+    gmail_credentials: str | None
+    gmail_topic: str | None
+    gmail_push_subscription: str | None
+    gmail_push_account: str | None
+    gmail_push_audience: str
+    gmail_api_base: str
+    google_certs_url: str
     mail_from: str
     mail_spool_dir: Path
     checkpoint_drop_dir: Path | None
@@ -204,12 +171,13 @@ def _named_in(text: str) -> str:
 def _build(env: FileAwareEnv, root: Path, files: list[Path]) -> Settings:
     data_dir = (root / env.str("DATA_DIR", "var")).resolve()
     port = env.int("PORT", 8000, validate=Range(1, 65535))
+    public_url = env.str("PUBLIC_URL", f"http://127.0.0.1:{port}").rstrip("/")
     return Settings(
         data_dir=data_dir,
         database_url=_database_url(env.str("DATABASE_URL", ""), data_dir),
         redis_url=env.str("REDIS_URL", "") or f"unix://{socket_path(data_dir)}",
         port=port,
-        public_url=env.str("PUBLIC_URL", f"http://127.0.0.1:{port}").rstrip("/"),
+        public_url=public_url,
         web_concurrency=env.int("WEB_CONCURRENCY", 1, validate=Range(min=1)),
         web_threads=env.int("WEB_THREADS", 8, validate=Range(min=1)),
         policy_file=root / env.str("POLICY_FILE", "policy.toml"),
@@ -225,6 +193,14 @@ def _build(env: FileAwareEnv, root: Path, files: list[Path]) -> Settings:
         google_credentials=env.str("GOOGLE_CREDENTIALS", "") or None,
         google_subject=env.str("GOOGLE_SUBJECT", "") or None,
         google_api_base=env.str("GOOGLE_API_BASE", "https://admin.googleapis.com"),
+        gmail_mailbox=env.str("GMAIL_MAILBOX", "") or None,
+        gmail_credentials=env.str("GMAIL_CREDENTIALS", "") or None,
+        gmail_topic=env.str("GMAIL_TOPIC", "") or None,
+        gmail_push_subscription=env.str("GMAIL_PUSH_SUBSCRIPTION", "") or None,
+        gmail_push_account=env.str("GMAIL_PUSH_ACCOUNT", "") or None,
+        gmail_push_audience=env.str("GMAIL_PUSH_AUDIENCE", "") or f"{public_url}/webhooks/gmail",
+        gmail_api_base=env.str("GMAIL_API_BASE", "https://gmail.googleapis.com"),
+        google_certs_url=env.str("GOOGLE_CERTS_URL", "https://www.googleapis.com/oauth2/v1/certs"),
         mail_from=env.str("MAIL_FROM", "samtykke@example.org"),
         mail_spool_dir=root / env.str("MAIL_SPOOL_DIR", str(data_dir / "mail")),
         checkpoint_drop_dir=_folder(root, env.str("CHECKPOINT_DROP_DIR", "")),

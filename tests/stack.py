@@ -17,8 +17,9 @@ from typing import Self
 from dotenv import dotenv_values
 from standardwebhooks.webhooks import Webhook
 
+from schemas.options import OPTIONS
 from schemas.policy import load_policy
-from schemas.settings import FORM_SECRETS_PREFIX, OPTIONS, form_secrets_name
+from schemas.settings import FORM_SECRETS_PREFIX, form_secrets_name
 
 ROOT = Path(__file__).resolve().parents[1]
 READY_WAIT_S = 90.0

@@ -53,6 +53,9 @@ OUTSIDE: dict[str, Any] = {
     "witnesses": (),
     "mirror_dir": None,
     "auditor_keys": (),
+    "gmail_mailbox": None,
+    "gmail_credentials": None,
+    "gmail_push_account": None,
 }
 
 

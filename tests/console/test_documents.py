@@ -20,7 +20,7 @@ from console.launch.procfile import parse_procfile
 from console.operator import Exit
 from console.reference import DOCUMENTS, DocumentError, outdated, renew
 from ledger.tables import metadata
-from schemas.settings import OPTIONS
+from schemas.options import OPTIONS
 from tests.world import SIGNED_SECRET, World
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,8 @@ from flask import Flask
 from console import COMMANDS
 from console.launch.procfile import parse_procfile
 from schemas.log_line import ALLOWED_KEYS
-from schemas.settings import FORM_SECRETS_PREFIX, OPTIONS
+from schemas.options import OPTIONS
+from schemas.settings import FORM_SECRETS_PREFIX
 from tests.guards.source import ROOMS, ROOT, SNAKE_CASE, Module, called_name, modules, text_of
 from tests.world import World, settings_for
 from webhooks.routes import PUBLIC_ENDPOINTS

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from schemas.options import OPTIONS
 from schemas.policy import load_policy
 from schemas.settings import (
     FORM_SECRETS_PREFIX,
-    OPTIONS,
     SOCKET_PATH_SIZE_MAX_BYTES,
     SettingsError,
     form_secrets_name,

@@ -1,0 +1,57 @@
+"""Options: one row for each environment variable that the service reads; schemas/settings.py reads them.
+
+README and docs/reference/settings.md are made from this table.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One row of the configuration table."""
+
+    name: str
+    default: str
+    description: str
+    secret: bool = False
+
+
+OPTIONS = (
+    Option("DATA_DIR", "var", "Folder for the embedded database, queue, keys and mail spool."),
+    Option("DATABASE_URL", "SQLite in DATA_DIR", "`postgresql://…` for PostgreSQL.", secret=True),
+    Option("REDIS_URL", "embedded Valkey in DATA_DIR", "Redis 6.2+ or Valkey; `noeviction`.", secret=True),
+    Option("PORT", "8000", "Port that the web process listens on."),
+    Option("PUBLIC_URL", "http://127.0.0.1:PORT", "Address of this service as people reach it, in mailed links."),
+    Option("WEB_CONCURRENCY", "1", "Web processes. Keep 1 with SQLite."),
+    Option("WEB_THREADS", "8", "Threads of each web process."),
+    Option("POLICY_FILE", "policy.toml", "The privacy policy as data."),
+    Option("KEYS_DIR", "DATA_DIR/keys", "Folder of key files, each 0400; see docs/guides/keys.md."),
+    Option("KEYRING", "", "All keys as one JSON text, where there is no disk for KEYS_DIR.", secret=True),
+    Option("FORM_SECRETS_<FORM>", "", "Secrets of one form, newest first; two may be live.", secret=True),
+    Option("STRIPE_WEBHOOK_SECRETS", "", "Signing secrets of the Stripe endpoint, comma-separated.", secret=True),
+    Option("STRIPE_MODE", "live", "Which Stripe events count: `live`, `test` or `any`."),
+    Option("STRIPE_API_KEY", "", "Restricted key for relays to Stripe.", secret=True),
+    Option("STRIPE_API_BASE", "https://api.stripe.com", "Stripe's API."),
+    Option("WORDPRESS_URL", "", "Address of the WordPress site with the companion plugin."),
+    Option("WORDPRESS_SECRET", "", "Secret shared with the companion plugin (`whsec_…`).", secret=True),
+    Option("GOOGLE_CREDENTIALS", "", "Service account key as JSON text.", secret=True),
+    Option("GOOGLE_SUBJECT", "", "Workspace user that the service account acts as."),
+    Option("GOOGLE_API_BASE", "https://admin.googleapis.com", "Google's Directory API."),
+    Option("GMAIL_MAILBOX", "", "Mailbox whose mail is asked for withdrawals and requests."),
+    Option("GMAIL_CREDENTIALS", "", "Service account key as JSON text, for that mailbox only.", secret=True),
+    Option("GMAIL_TOPIC", "", "Pub/Sub topic that Gmail tells of new mail: `projects/…/topics/…`."),
+    Option("GMAIL_PUSH_SUBSCRIPTION", "", "Its push subscription: `projects/…/subscriptions/…`."),
+    Option("GMAIL_PUSH_ACCOUNT", "", "Service account as which Pub/Sub signs its pushes."),
+    Option("GMAIL_PUSH_AUDIENCE", "PUBLIC_URL/webhooks/gmail", "Audience that those signatures name."),
+    Option("GMAIL_API_BASE", "https://gmail.googleapis.com", "Google's Gmail API."),
+    Option("GOOGLE_CERTS_URL", "https://www.googleapis.com/oauth2/v1/certs", "Certificates of Google's signatures."),
+    Option("MAIL_FROM", "samtykke@example.org", "Sender of confirmation and receipt mails."),
+    Option("MAIL_SPOOL_DIR", "DATA_DIR/mail", "Folder where mails are written as .eml files."),
+    Option("CHECKPOINT_DROP_DIR", "", "Folder, best on another disk, that gets a checkpoint a day."),
+    Option("CHECKPOINT_MAIL_TO", "", "Mailbox, best another company's, that gets a checkpoint a day."),
+    Option("WITNESSES", "", "Witnesses that cosign checkpoints: `<public key> <address>`, comma-separated."),
+    Option("MIRROR_DIR", "", "Folder, best on another disk, that gets every leaf of the ledger."),
+    Option("AUDITOR_KEYS", "", "Keys that may read whole leaves at /ledger, comma-separated.", secret=True),
+    Option("UNSAFE_ALLOW_LOOPBACK", "false", "Relays may call http on this machine. Development only."),
+    Option("LOG_LEVEL", "INFO", "Least severe level that is logged."),
+)
