@@ -11,11 +11,12 @@ from console.ledger import ledger
 from console.operator import Operator
 from console.receipts import receipts
 from console.relays import relays
+from console.requests import requests
 from console.subjects import subjects
 from console.witness import witness
 from schemas.settings import Settings
 
-COMMANDS = (consents, database, deliveries, doctor, keys, ledger, receipts, relays, subjects, witness)
+COMMANDS = (consents, database, deliveries, doctor, keys, ledger, receipts, relays, requests, subjects, witness)
 
 
 def register_commands(app: Flask, settings: Settings) -> None:

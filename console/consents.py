@@ -5,8 +5,10 @@ import click
 from console.addresses import email_option, read_address
 from console.operator import Exit, Operator, Speaker, at, command, stop
 from console.rights import find, write
-from ledger import withdrawal
+from ledger import vault, withdrawal
 from ledger.check import check_address
+from ledger.identity import address_tags
+from ledger.purchases import customer_since_ms
 from workers.queue import RELAY_URGENT
 
 
@@ -20,13 +22,18 @@ def consents() -> None:
 @click.option("--purpose", required=True)
 @command
 def check(operator: Operator, speak: Speaker, email: str, purpose: str) -> None:
-    """Say yes (exit 0) or no (exit 1), and why."""
+    """Say yes (exit 0) or no (exit 1), and why, by consent alone.
+
+    Since when somebody is a customer is another law's answer, and changes nothing of this one.
+    """
     context = operator.context
     if purpose not in context.policy.purposes:
         stop(Exit.USAGE, f"purpose_unknown: one of {', '.join(context.policy.purposes)}")
     address = read_address(email)
     with context.database.read() as connection:
         answer = check_address(connection, context.keyring, address, purpose)
+        handle = vault.find_by_narrow(connection, address_tags(context.keyring["index_pepper"], address))
+        customer_since = at(customer_since_ms(connection, handle)) if handle else None
     speak.document(
         {
             "allowed": answer.allowed,
@@ -34,6 +41,7 @@ def check(operator: Operator, speak: Speaker, email: str, purpose: str) -> None:
             "purpose": purpose,
             "since": at(answer.since_ms),
             "entry": answer.entry,
+            "existing_customer_since": customer_since,
         }
     )
     if not answer.allowed:

@@ -5,18 +5,27 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection
 
 from ledger import links, suppression, vault
-from ledger.identity import address_tags
+from ledger.identity import AddressTags, address_tags
 from ledger.log import NewEntry, new_id
-from ledger.recorder import CONFIRMATION, RECEIPT, Recorder, append, dropped_entries, fold, sealed, send_mail
+from ledger.recorder import (
+    CONFIRMATION,
+    DAY_MS,
+    RECEIPT,
+    RESEND_AFTER_MS,
+    Recorder,
+    append,
+    dropped_entries,
+    find_or_create,
+    fold,
+    sealed,
+    send_mail,
+)
 from ledger.restriction import lift, require_open_to_grants
 from ledger.state import DECISIVE, GIVEN, STOPPED, ConsentState, effective_at_ms, last_withdrawals, read_states
 from ledger.suppression import Suppression
-from schemas.address import Address, parse_address
+from schemas.address import parse_address
 from schemas.entry import Entry, Kind
 from schemas.message import Decision, Message
-
-DAY_MS = 24 * 3600 * 1000
-RESEND_AFTER_MS = 10 * 60 * 1000
 
 
 def sign_up(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
@@ -24,14 +33,15 @@ def sign_up(connection: Connection, recorder: Recorder, message: Message) -> lis
     if not message.decisions or message.email is None:
         return append(connection, recorder, dropped_entries(recorder, message, None))
     address = parse_address(message.email)
-    person = _find_or_create(connection, recorder, address, message.language)
+    tags = address_tags(recorder.keyring["index_pepper"], address)
+    person = find_or_create(connection, recorder, tags, message.language)
     require_open_to_grants(connection, person)
     suppressed = suppression.find(connection, recorder.keyring["suppression"], address)
     # An erased person comes back by a confirmation of their own, never by a list that is read in again.
     asks = suppression.is_erased(suppressed)
     new = [_decision_entry(recorder, message, person, decision, asks) for decision in message.decisions]
     states = read_states(connection, person.handle)
-    stops = _stops(connection, recorder, address, suppressed)
+    stops = _stops(connection, recorder, tags, suppressed)
     overtaken = [
         _overtaken_entry(recorder, message, one.entry, stops[one.entry.purpose or ""])
         for one in new
@@ -40,17 +50,9 @@ def sign_up(connection: Connection, recorder: Recorder, message: Message) -> lis
     positions = append(connection, recorder, new + overtaken + dropped_entries(recorder, message, person.handle))
     fold(connection, recorder, new + overtaken, positions)
     requested = [one.entry for one in new if one.entry.kind is Kind.REQUESTED and _open_to(states, stops, one.entry)]
-    if requested and not _asked_lately(connection, recorder, person, stops, requested):
+    if requested and not _asked_lately(connection, recorder, tags, requested, stops, suppressed):
         _ask_for_confirmation(connection, recorder, person, requested, positions[0])
     return positions
-
-
-def _find_or_create(connection: Connection, recorder: Recorder, address: Address, language: str) -> vault.Subject:
-    tags = address_tags(recorder.keyring["index_pepper"], address)
-    handle = vault.find_by_narrow(connection, tags)
-    if handle is not None:
-        return vault.load_subject(connection, recorder.keyring["kek"], handle)
-    return vault.create_subject(connection, recorder.keyring["kek"], tags, language, recorder.now_ms)
 
 
 def _decision_entry(
@@ -81,10 +83,10 @@ def _decision_entry(
 
 
 def _stops(
-    connection: Connection, recorder: Recorder, address: Address, suppressed: Sequence[Suppression]
+    connection: Connection, recorder: Recorder, tags: AddressTags, suppressed: Sequence[Suppression]
 ) -> dict[str, int]:
     """When each purpose was last stopped for anybody whom the address may mean, known to us or not."""
-    stops = last_withdrawals(connection, address_tags(recorder.keyring["index_pepper"], address).wides)
+    stops = last_withdrawals(connection, tags.wides)
     for purpose in recorder.policy.purposes:
         since_ms = suppression.since_ms(suppressed, purpose)
         if since_ms is not None:
@@ -130,19 +132,24 @@ def _overtaken_entry(recorder: Recorder, message: Message, grant: Entry, stopped
 def _asked_lately(
     connection: Connection,
     recorder: Recorder,
-    person: vault.Subject,
-    stops: Mapping[str, int],
+    tags: AddressTags,
     requested: Sequence[Entry],
+    stops: Mapping[str, int],
+    suppressed: Sequence[Suppression],
 ) -> bool:
-    """A sign-up form must not become a way to fill a mailbox; whoever said stop is asked once a day at most.
+    """A sign-up form must not become a way to fill a mailbox, by no spelling of its address.
 
-    Whatever the spelling, then: they all arrive in the mailbox of the person who said it.
+    Whoever said stop is asked once a day at most; a mailbox of which nothing else is known gets one mail in all.
     """
     wanted = {entry.purpose for entry in requested}
-    since_ms = recorder.recorded_at_ms - (DAY_MS if stops else RESEND_AFTER_MS)
-    handles = vault.siblings(connection, person.handle) if stops else [person.handle]
-    asked = links.asked_since(connection, handles, since_ms)
-    return any(stops or wanted <= set(link.purposes) for link in asked)
+    since_ms = recorder.recorded_at_ms - (DAY_MS if stops or suppressed else RESEND_AFTER_MS)
+    for link in links.asked_since(connection, tags.wides, since_ms):
+        if suppressed or (link.kind == links.CONFIRM and stops):
+            return True
+        own_or_open = link.subject == requested[0].subject or link.status == links.OPEN
+        if link.kind == links.CONFIRM and own_or_open and wanted <= set(link.purposes):
+            return True
+    return False
 
 
 def _ask_for_confirmation(
@@ -157,11 +164,11 @@ def _ask_for_confirmation(
 def confirm(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
     """The mailed link was confirmed: given, for what was asked and not withdrawn since."""
     link = links.find_link(connection, bytes.fromhex(message.link_id or ""))
-    if link is None or link.kind != links.CONFIRM or link.status != "open":
+    if link is None or link.kind != links.CONFIRM:
+        return []
+    if not link.can_confirm(recorder.received_at_ms, recorder.policy.retention.unconfirmed_request_days):
         return []
     links.use(connection, link.id)
-    if link.created_at_ms < recorder.received_at_ms - recorder.policy.retention.unconfirmed_request_days * DAY_MS:
-        return []
     person = vault.load_subject(connection, recorder.keyring["kek"], link.subject)
     require_open_to_grants(connection, person)
     states = read_states(connection, link.subject)
@@ -205,22 +212,3 @@ def _lift_suppressions(connection: Connection, recorder: Recorder, handle: bytes
     others = [purpose for purpose in recorder.policy.purposes if purpose not in purposes]
     for email in vault.emails(connection, person):
         suppression.lift(connection, recorder.keyring["suppression"], parse_address(email), purposes, others)
-
-
-def purchase(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
-    """A paid checkout, on the basis of contract: no subject, and never a consent.
-
-    A newsletter box at the checkout is a sign-up of its own, beside it.
-    """
-    signed_up = sign_up(connection, recorder, message)
-    entry = Entry(
-        id=new_id(recorder.recorded_at_ms),
-        kind=Kind.PURCHASE,
-        recorded_at_ms=recorder.recorded_at_ms,
-        occurred_at_ms=effective_at_ms(message.sent_at_ms, recorder.received_at_ms),
-        received_at_ms=recorder.received_at_ms,
-        basis="contract",
-        source=message.source,
-        method="stripe",
-    )
-    return signed_up + append(connection, recorder, [NewEntry(entry)], first_ordinal=len(signed_up))

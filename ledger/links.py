@@ -4,17 +4,19 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
-from ledger.tables import link
+from ledger.tables import link, subject_address
 
 LINK_ID_SIZE_BYTES = 16
-WITHDRAW, CONFIRM = "withdraw", "confirm"
+WITHDRAW, CONFIRM, REQUEST = "withdraw", "confirm", "request"
+OPEN, USED, CLOSED = "open", "used", "closed"
+DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """`purposes` empty means all. `request_ids`: entries that a confirmation answers."""
+    """`purposes` empty means all; of a request, it is the right. `request_ids`: entries that a confirmation answers."""
 
     id: bytes
     kind: str
@@ -24,12 +26,20 @@ class Link:
     created_at_ms: int
     request_ids: tuple[str, ...]
 
+    def can_confirm(self, at_ms: int, days: int) -> bool:
+        """Whether what it asks may still be answered with yes, so many days after it was asked."""
+        return self.status == OPEN and self.created_at_ms >= at_ms - days * DAY_MS
+
 
 _INSERT = insert(link)
-_ASKED_SINCE = select(link).where(
-    link.c.subject.in_(bindparam("handles", expanding=True)),
-    link.c.kind == CONFIRM,
-    link.c.created_at_ms > bindparam("since_ms"),
+_ASKED_SINCE = (
+    select(link)
+    .join(subject_address, subject_address.c.subject == link.c.subject)
+    .where(
+        subject_address.c.wide.in_(bindparam("wides", expanding=True)),
+        link.c.kind.in_((CONFIRM, REQUEST)),
+        link.c.created_at_ms > bindparam("since_ms"),
+    )
 )
 
 
@@ -53,7 +63,7 @@ def create_link(
             "kind": kind,
             "subject": subject,
             "purposes": ",".join(purposes),
-            "status": "open",
+            "status": OPEN,
             "created_at_ms": now_ms,
             "request_ids": ",".join(request_ids),
         },
@@ -73,26 +83,34 @@ def withdraw_link(connection: Connection, subject: bytes, now_ms: int) -> bytes:
     return found if found is not None else create_link(connection, WITHDRAW, subject, now_ms)
 
 
-def confirmations(connection: Connection, subject: bytes) -> list[Link]:
-    """Every confirmation that was mailed to a subject, used or not, oldest first."""
-    condition = (link.c.subject == subject) & (link.c.kind == CONFIRM)
+def confirmations(connection: Connection, subject: bytes, kind: str = CONFIRM) -> list[Link]:
+    """Every question of a kind that was mailed to a subject, answered or not, oldest first."""
+    condition = (link.c.subject == subject) & (link.c.kind == kind)
     return [_link(row) for row in connection.execute(select(link).where(condition).order_by(link.c.created_at_ms))]
 
 
-def asked_since(connection: Connection, subjects: Sequence[bytes], since_ms: int) -> list[Link]:
-    """Every confirmation that was mailed to any of these after `since_ms`."""
-    rows = connection.execute(_ASKED_SINCE, {"handles": list(subjects), "since_ms": since_ms})
+def asked_since(connection: Connection, wides: Sequence[bytes], since_ms: int) -> list[Link]:
+    """Every question of either kind that went to a mailbox after `since_ms`, whatever the spelling of its address."""
+    rows = connection.execute(_ASKED_SINCE, {"wides": list(wides), "since_ms": since_ms})
     return [_link(row) for row in rows]
 
 
 def use(connection: Connection, link_id: bytes) -> None:
-    connection.execute(update(link).where(link.c.id == link_id).values(status="used"))
+    connection.execute(update(link).where(link.c.id == link_id).values(status=USED))
 
 
 def close_confirmations(connection: Connection, subject: bytes) -> None:
-    """After a withdrawal no older request of the person can be confirmed any more."""
-    condition = (link.c.subject == subject) & (link.c.kind == CONFIRM) & (link.c.status == "open")
-    connection.execute(update(link).where(condition).values(status="closed"))
+    """After a withdrawal no older sign-up of the person can be confirmed any more."""
+    _close(connection, (link.c.subject == subject) & (link.c.kind == CONFIRM))
+
+
+def close_requests(connection: Connection, subject: bytes, right: str) -> None:
+    """Once a request is confirmed, the same question asked before needs no other answer."""
+    _close(connection, (link.c.subject == subject) & (link.c.kind == REQUEST) & (link.c.purposes == right))
+
+
+def _close(connection: Connection, condition: ColumnElement[bool]) -> None:
+    connection.execute(update(link).where(condition & (link.c.status == OPEN)).values(status=CLOSED))
 
 
 def _link(row: object) -> Link:

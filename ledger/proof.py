@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Case, ColumnElement, Connection, case, exists, func, select
 
-from ledger import links, outbox, vault
+from ledger import links, outbox, requests, vault
 from ledger.erasure import shred
 from ledger.log import NewEntry, append_many, new_id
 from ledger.recorder import Recorder
@@ -38,6 +38,7 @@ def end_proof(connection: Connection, recorder: Recorder) -> int:
     """Shred the proofs that have had their time. Returns how many. The caller holds the head's lock."""
     waiting = exists().where(pending_withdrawal.c.subject == subject.c.handle)
     due = (subject.c.keep_until_ms <= recorder.now_ms) & (subject.c.restricted_reason == WITHDRAWN) & ~waiting
+    due &= ~requests.has_open(subject.c.handle)
     handles = list(connection.execute(select(subject.c.handle).where(due).limit(BATCH_ROWS)).scalars())
     ended = 0
     for handle in handles:
@@ -74,8 +75,10 @@ def _all_withdrawn(connection: Connection, recorder: Recorder) -> list[bytes]:
     )
     carried = exists().where(relay.c.subject == subject.c.handle, relay.c.status == outbox.PENDING)
     waiting = exists().where(pending_withdrawal.c.subject == subject.c.handle)
+    # Whoever has asked what we hold is not to be answered with what we have deleted since.
+    claimed = requests.has_open(subject.c.handle)
     query = select(subject.c.handle).where(
-        subject.c.restricted_at_ms.is_(None), ~asked, ~carried, ~waiting, subject.c.handle.in_(counted)
+        subject.c.restricted_at_ms.is_(None), ~asked, ~carried, ~waiting, ~claimed, subject.c.handle.in_(counted)
     )
     return list(connection.execute(query.order_by(subject.c.handle).limit(BATCH_ROWS)).scalars())
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from ledger import outbox, vault
+from ledger.identity import AddressTags
 from ledger.keyring import Keyring
 from ledger.log import NewEntry, append_many, new_id
 from ledger.sealing import seal_versioned
@@ -16,7 +17,9 @@ from schemas.message import Message
 from schemas.policy import Policy
 
 MAIL = "mail"
-CONFIRMATION, RECEIPT, WITHDRAW = "confirmation", "receipt", "withdraw"
+CONFIRMATION, RECEIPT, REQUEST, WITHDRAW = "confirmation", "receipt", "request", "withdraw"
+DAY_MS = 24 * 3600 * 1000
+RESEND_AFTER_MS = 10 * 60 * 1000  # before the same question may be mailed again
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,14 @@ class Recorder:
         """Never before the receipt, which never steps back. What falls due does so by the clock alone: after a
         step back it would otherwise wait for as long as the clock was ahead."""
         return max(self.now_ms, self.received_at_ms)
+
+
+def find_or_create(connection: Connection, recorder: Recorder, tags: AddressTags, language: str) -> vault.Subject:
+    """Whose address this is for certain, or somebody new."""
+    handle = vault.find_by_narrow(connection, tags)
+    if handle is not None:
+        return vault.load_subject(connection, recorder.keyring["kek"], handle)
+    return vault.create_subject(connection, recorder.keyring["kek"], tags, language, recorder.now_ms)
 
 
 def append(connection: Connection, recorder: Recorder, new: Sequence[NewEntry], first_ordinal: int = 0) -> list[int]:

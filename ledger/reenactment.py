@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, exists, select, update
 
-from ledger import erasure, proof, restriction, vault
+from ledger import erasure, proof, requests, restriction, vault
 from ledger.errors import SealError
 from ledger.log import NewEntry, append_many, new_id
 from ledger.recorder import Recorder, sealed
@@ -21,6 +21,7 @@ from ledger.withdrawal import carry_withdrawal
 from schemas.entry import ENDING_KINDS, Entry, Kind
 
 LOST = "lost_in_restore"
+_REQUESTS = frozenset({Kind.REQUEST_RECEIVED, Kind.REQUEST_CONFIRMED, Kind.REQUEST_EXPIRED})
 
 
 @dataclass
@@ -56,6 +57,8 @@ class Reenactment:
             self._end(connection, position, entry)
         elif known and entry.kind in (Kind.RESTRICTED, Kind.UNRESTRICTED):
             self._restrict(connection, entry)
+        if entry.kind in _REQUESTS and (known or entry.ref is not None):
+            self._request(connection, entry)
         if entry.kind is Kind.REDACTED:
             self._redact(connection, entry)
         if entry.kind in ENDING_KINDS:
@@ -73,6 +76,11 @@ class Reenactment:
         if state.state in STOPPED:
             stopped = self._stopped.setdefault(entry.subject, _Stopped(entry.id, position))
             stopped.purposes.append(entry.purpose)
+
+    def _request(self, connection: Connection, entry: Entry) -> None:
+        """The row with its deadline. Links mailed since the backup are dead: what they asked expires in its time."""
+        requests.write_row(connection, entry, self._recorder.policy.deadlines.rights_request_months)
+        self._counts["requests"] += 1
 
     def _end(self, connection: Connection, position: int, entry: Entry) -> None:
         assert entry.subject is not None

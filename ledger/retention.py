@@ -6,7 +6,7 @@ A request that nobody confirmed is the only thing that expires without being ask
 from sqlalchemy import Connection, exists, func, select, update
 
 from ledger import inbox as deliveries
-from ledger import quarantine
+from ledger import quarantine, requests
 from ledger.database import Database
 from ledger.erasure import shred
 from ledger.log import NewEntry, append_many, lock_head, new_id
@@ -18,6 +18,7 @@ from schemas.policy import Policy
 
 DAY_MS = 24 * 3600 * 1000
 BATCH_ROWS = 100
+UNCONFIRMED = "unconfirmed"
 
 
 def expire(database: Database, policy: Policy, now_ms: int) -> tuple[int, int]:
@@ -27,7 +28,9 @@ def expire(database: Database, policy: Policy, now_ms: int) -> tuple[int, int]:
             return 0, 0
         lock_head(connection)  # nobody may be confirming what is found expired here
         recorded_until_ms = _recorded_until_ms(connection, now_ms)
-        subjects = _expired_subjects(connection, recorded_until_ms - policy.retention.unconfirmed_request_days * DAY_MS)
+        before_ms = recorded_until_ms - policy.retention.unconfirmed_request_days * DAY_MS
+        requests.expire(connection, before_ms, now_ms)
+        subjects = _expired_subjects(connection, before_ms)
         for handle in subjects:
             _shred(connection, handle, now_ms)
         wiped = connection.execute(
@@ -52,10 +55,17 @@ def _recorded_until_ms(connection: Connection, now_ms: int) -> int:
 def _expired_subjects(connection: Connection, before_ms: int) -> list[bytes]:
     """Subjects of whom nothing but unconfirmed or refused requests is known, the last of them older than that."""
     decided = exists().where(consent_state.c.subject == subject.c.handle, consent_state.c.state.in_(DECISIVE))
-    newer = exists().where(ledger_entry.c.subject == subject.c.handle, ledger_entry.c.recorded_at_ms >= before_ms)
+    newer = exists().where(
+        ledger_entry.c.subject == subject.c.handle,
+        ledger_entry.c.recorded_at_ms >= before_ms,
+        ledger_entry.c.kind != Kind.REQUEST_EXPIRED,  # our own word, and the reason why nothing keeps them
+    )
     stopping = exists().where(pending_withdrawal.c.subject == subject.c.handle)
+    asking = requests.has_open(subject.c.handle)
     free = subject.c.restricted_at_ms.is_(None)
-    query = select(subject.c.handle).where(subject.c.created_at_ms < before_ms, free, ~decided, ~newer, ~stopping)
+    query = select(subject.c.handle).where(
+        subject.c.created_at_ms < before_ms, free, ~decided, ~newer, ~stopping, ~asking
+    )
     return list(connection.execute(query.limit(BATCH_ROWS)).scalars())
 
 
@@ -65,8 +75,10 @@ def _shred(connection: Connection, handle: bytes, now_ms: int) -> None:
         select(consent_state.c.purpose).where(consent_state.c.subject == handle).order_by(consent_state.c.purpose)
     )
     entries = [
-        NewEntry(Entry(id=new_id(now_ms), kind=Kind.EXPIRED, recorded_at_ms=now_ms, subject=handle, purpose=purpose))
+        Entry(id=new_id(now_ms), kind=Kind.EXPIRED, recorded_at_ms=now_ms, subject=handle, purpose=purpose)
         for purpose in purposes.scalars()
     ]
-    append_many(connection, entries)
+    if not entries:  # a request was all that there was
+        entries = [Entry(new_id(now_ms), Kind.SUBJECT_EXPIRED, now_ms, handle, source="retention", reason=UNCONFIRMED)]
+    append_many(connection, [NewEntry(entry) for entry in entries])
     shred(connection, handle)

@@ -1,4 +1,5 @@
-"""The links in mails: withdraw (also RFC 8058 one-click) and confirm. Only POST acts; GET shows one big button.
+"""The links in mails: withdraw (also RFC 8058 one-click), confirm a sign-up, confirm a request. Only POST acts; GET
+shows one big button.
 
 Mail scanners open every link, and some run scripts, so nothing here acts on GET and nothing submits itself.
 """
@@ -8,10 +9,11 @@ from collections.abc import Sequence
 from flask import Blueprint, Response, make_response, render_template, request
 
 from ledger.inbox import Delivery, PendingWithdrawal
-from ledger.links import CONFIRM, WITHDRAW, Link, find_link
+from ledger.links import CONFIRM, REQUEST, WITHDRAW, Link, find_link
 from schemas.message import Message, MessageType, comparable, format_message
-from schemas.policy import Purpose
+from schemas.policy import Text
 from schemas.refusal import Refused
+from schemas.rights import RIGHT_NAMES
 from schemas.token import TokenRefused, parse_token
 from webhooks.door import Door
 from webhooks.requests import BODY_SIZE_MAX_BYTES
@@ -52,14 +54,33 @@ def links_blueprint(door: Door) -> Blueprint:
     @blueprint.post("/c/<token>")
     @verified
     def confirm(token: str) -> Response:
-        link_id = _verify(door, token)
-        _method(BY_HAND)  # the words of a withdrawal must never give anything
-        link = _load(door, link_id, CONFIRM)
-        if link is not None and link.status == "open":
-            door.take_in(_confirmation(link))
-        return _page(door, "confirmed.html", link)
+        return _page(door, "confirmed.html", _confirm(door, token, CONFIRM))
+
+    @blueprint.get("/r/<token>")
+    @verified
+    def show_request(token: str) -> Response:
+        return _page(door, "request.html", _find(door, token, REQUEST))
+
+    @blueprint.post("/r/<token>")
+    @verified
+    def confirm_request(token: str) -> Response:
+        return _page(door, "requested.html", _confirm(door, token, REQUEST))
 
     return blueprint
+
+
+def _confirm(door: Door, token: str, kind: str) -> Link | None:
+    """The link as it was when it was pressed; accepted if it could still confirm."""
+    link_id = _verify(door, token)
+    _method(BY_HAND)  # the words of a withdrawal must never give anything
+    link = _load(door, link_id, kind)
+    if link is not None and _can_confirm(door, link):
+        door.take_in(_confirmation(link))
+    return link
+
+
+def _can_confirm(door: Door, link: Link) -> bool:
+    return link.can_confirm(door.clock(), door.policy.retention.unconfirmed_request_days)
 
 
 def _verify(door: Door, token: str) -> bytes:
@@ -114,13 +135,17 @@ def _page(door: Door, template: str, link: Link | None) -> Response:
         language=language,
         controller=door.policy.controller,
         authority=door.policy.authority,
-        purposes=_purposes(door, link.purposes if link else ()),
+        asked=_asked(door, link),
         # A confirmation whose link is gone came too late, or its person is erased: nothing was confirmed by it.
-        is_open=link is not None and link.status == "open",
+        is_open=link is not None and _can_confirm(door, link),
+        months=door.policy.deadlines.rights_request_months,
     )
     return make_response(body)
 
 
-def _purposes(door: Door, keys: Sequence[str]) -> list[Purpose]:
-    """The named ones, or all; a link may name one that the policy has dropped since."""
-    return [purpose for key, purpose in door.policy.purposes.items() if not keys or key in keys]
+def _asked(door: Door, link: Link | None) -> Sequence[Text]:
+    """What a request asks; or the named purposes, or all. A link may name one that the policy has dropped since."""
+    keys = link.purposes if link else ()
+    if link and link.kind == REQUEST:
+        return [RIGHT_NAMES[right] for right in keys]
+    return [purpose.name for key, purpose in door.policy.purposes.items() if not keys or key in keys]

@@ -128,6 +128,14 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         (),
         {FORM: _pair("confirm", "1")},
     ),
+    ("GET", "/r/<token>"): Operation("The page of a request", _page("One button, which does it."), (LINK, STORAGE)),
+    ("POST", "/r/<token>"): Operation(
+        "Confirm a rights request",
+        _page("It is confirmed, or it came too late and the page says so."),
+        (LINK, PRESSED, STORAGE),
+        (),
+        {FORM: _pair("confirm", "1")},
+    ),
     ("GET", "/ledger/checkpoint"): Operation(
         "The newest signed checkpoint",
         {200: ("A signed note (https://c2sp.org/tlog-checkpoint).", "text/plain", TEXT)},

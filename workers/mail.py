@@ -17,12 +17,13 @@ from ledger.errors import NotFoundError
 from ledger.log import entry_by_id
 from ledger.outbox import Relay
 from ledger.receipts import build_receipt
-from ledger.recorder import CONFIRMATION
+from ledger.recorder import CONFIRMATION, REQUEST
 from ledger.restriction import open_restricted
 from ledger.sealing import unseal_versioned
 from schemas.entry import Kind
 from schemas.message import LANGUAGES
 from schemas.policy import Text
+from schemas.rights import RIGHT_NAMES
 from schemas.token import format_token
 from workers.context import Context, now_ms
 from workers.ending import Ending, Superseded
@@ -47,7 +48,9 @@ def send(context: Context, claimed: Relay) -> Ending:
         withdraw_url = _url(context, "w", links.withdraw_link(connection, person.handle, now_ms()))
         if claimed.action == CONFIRMATION:
             _wait_for_withdrawal(connection, claimed)
-            confirm_url = _url(context, "c", _open_confirmation(connection, claimed).id)
+            confirm_url = _url(context, "c", _open_question(context, connection, claimed, links.CONFIRM))
+        elif claimed.action == REQUEST:
+            confirm_url = _url(context, "r", _open_question(context, connection, claimed, links.REQUEST))
         else:
             receipt = _receipt(context, connection, claimed, person, withdraw_url)
             given = entry_by_id(connection, claimed.cause).kind == Kind.GIVEN
@@ -56,7 +59,8 @@ def send(context: Context, claimed: Relay) -> Ending:
         "email": email,
         "expires_days": context.policy.retention.unconfirmed_request_days,
         "given": given,
-        "purposes": [_name(context, key) for key in claimed.purposes],
+        "months": context.policy.deadlines.rights_request_months,
+        "purposes": _names(context, claimed),
         "withdraw_url": withdraw_url,
     }
     text = TEXTS.get_template(f"{claimed.action}.{person.language}.txt").render(values)
@@ -85,10 +89,12 @@ def _common(context: Context) -> dict[str, Any]:
     return {"authority": context.policy.authority, "contact": controller.contact_url, "controller": controller.name}
 
 
-def _name(context: Context, purpose: str) -> Text:
-    """A purpose may have left the policy since it was consented to: then its key is its name."""
-    known = context.policy.purposes.get(purpose)
-    return known.name if known else Text(nb=purpose, en=purpose)
+def _names(context: Context, claimed: Relay) -> list[Text]:
+    """Of the purposes, or of the right. A purpose may have left the policy since: then its key is its name."""
+    if claimed.action == REQUEST:
+        return [RIGHT_NAMES[right] for right in claimed.purposes]
+    known = context.policy.purposes
+    return [known[key].name if key in known else Text(nb=key, en=key) for key in claimed.purposes]
 
 
 def _spool_with(context: Context, claimed: Relay, mail: EmailMessage, receipt: bytes | None) -> Ending:
@@ -118,12 +124,12 @@ def _wait_for_withdrawal(connection: Connection, claimed: Relay) -> None:
         raise RelayError("withdrawal_pending")
 
 
-def _open_confirmation(connection: Connection, claimed: Relay) -> links.Link:
-    """The question this mail asks. Closed by a withdrawal, or answered already: then it is not asked."""
-    cause = claimed.cause.hex()
-    for link in links.confirmations(connection, claimed.subject):
-        if link.status == "open" and cause in link.request_ids:
-            return link
+def _open_question(context: Context, connection: Connection, claimed: Relay, kind: str) -> bytes:
+    """Link of the question this mail asks. Closed by a withdrawal, answered or too old: then it is not asked."""
+    cause, days = claimed.cause.hex(), context.policy.retention.unconfirmed_request_days
+    for link in links.confirmations(connection, claimed.subject, kind):
+        if cause in link.request_ids and link.can_confirm(now_ms(), days):
+            return link.id
     raise Superseded("not_asked_any_more")
 
 

@@ -1,16 +1,18 @@
 """The recorder: drains the inbox in order, withdrawals first, many deliveries in one transaction."""
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import OperationalError
 
-from ledger import consent, inbox, proof, quarantine, withdrawal
+from ledger import consent, inbox, proof, purchases, quarantine, reports, requests, withdrawal
 from ledger.errors import DatabaseAwayError, LedgerError, RefusedError
 from ledger.log import lock_head
 from ledger.recorder import Recorder
+from ledger.unread import count_unread
 from schemas.log_line import error_fields, log
 from schemas.message import Message, MessageType, parse_message
 from workers.context import Context, now_ms
@@ -19,10 +21,18 @@ from workers.queue import RELAY, RELAY_URGENT
 BATCH_ROWS = 50  # one transaction: long enough to share its fsync, short enough that the door never waits for it
 BUDGET_S = 15.0  # of one job: well below the 30 s a platform allows between SIGTERM and SIGKILL
 
+
+def _confirm(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
+    """A link confirms a sign-up or a request: of the two deeds one has nothing to do."""
+    return consent.confirm(connection, recorder, message) or requests.confirm(connection, recorder, message)
+
+
 DEEDS: Mapping[MessageType, Callable[[Connection, Recorder, Message], list[int]]] = {
     MessageType.SIGN_UP: consent.sign_up,
-    MessageType.CONFIRMATION: consent.confirm,
-    MessageType.PURCHASE: consent.purchase,
+    MessageType.CONFIRMATION: _confirm,
+    MessageType.PURCHASE: purchases.purchase,
+    MessageType.REQUEST: requests.ask,
+    MessageType.REPORTED: reports.report,
     MessageType.WITHDRAWAL: withdrawal.withdraw_address,
     MessageType.LINK_WITHDRAWAL: withdrawal.withdraw_by_link,
     MessageType.IGNORED: lambda _connection, _recorder, _message: [],
@@ -71,10 +81,15 @@ def record_batch(context: Context) -> tuple[int, int]:
     # Opened before the transaction: nothing slow happens under the write lock.
     opened = [(row, _open(context, row)) for row in rows]
     entries = 0
+    unread: defaultdict[str, Counter[str]] = defaultdict(Counter)
     with context.database.write() as connection:
         lock_head(connection)  # one recorder at a time, on as many hosts as there are
         for row, message in opened:
-            entries += _record_one(context, connection, row._mapping["id"], row._mapping["received_at_ms"], message)
+            recorded = _record_one(context, connection, row._mapping["id"], row._mapping["received_at_ms"], message)
+            if recorded is not None and message is not None:
+                entries += recorded
+                unread[message.source].update(message.unread)
+        count_unread(connection, unread, now_ms())
     log.info("recorded", rows=len(rows), entries=entries)
     return len(rows), entries
 
@@ -89,26 +104,29 @@ def _open(context: Context, row: Row[Any]) -> Message | None:
 
 def _record_one(
     context: Context, connection: Connection, inbox_id: int, received_at_ms: int, message: Message | None
-) -> int:
-    """Record one delivery in a savepoint: what cannot be recorded is parked and does not hold up the others."""
+) -> int | None:
+    """Record one delivery in a savepoint; returns the number of its entries.
+
+    None: it was not recorded here. What cannot be recorded is parked and does not hold up the others.
+    """
     if message is None:
         inbox.park(connection, inbox_id, "unreadable")
-        return 0
+        return None
     now = now_ms()
     recorder = Recorder(context.keyring, context.policy, now, received_at_ms, inbox_id)
     try:
         with connection.begin_nested():
             if not inbox.mark_recorded(connection, inbox_id, now):
-                return 0  # another recorder was here first
+                return None  # another recorder was here first
             return len(DEEDS[message.type](connection, recorder, message))
     except (DatabaseAwayError, OperationalError):
         raise
     except RefusedError as refused:  # it waits for somebody's decision
         log.info("delivery_parked", inbox_id=inbox_id, reason=refused.reason)
         inbox.park(connection, inbox_id, refused.reason)
-        return 0
+        return None
     except Exception as error:
         reason = error.reason if isinstance(error, LedgerError) else "record_failed"
         log.error("delivery_parked", inbox_id=inbox_id, reason=reason, **error_fields(error))
         inbox.park(connection, inbox_id, reason)
-        return 0
+        return None

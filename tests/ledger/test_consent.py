@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from ledger.purchases import customer_since_ms
+from ledger.restriction import restrict
 from ledger.tables import consent_state, subject
 from schemas.message import Decision, Dropped, Message, MessageType
 from tests.ledger.desk import (
@@ -139,6 +141,18 @@ def test_a_person_is_asked_again_only_after_ten_minutes(desk: Desk) -> None:
     assert desk.asked()[-1].purposes == ("offers",)
 
 
+def test_other_spellings_of_a_mailbox_are_no_way_around_that(any_world: World) -> None:
+    desk = Desk(any_world)
+    spellings = ["kari@example.no", "KARI+a@example.no", "kari+b@example.no"]
+    for at_ms in (0, MINUTE_MS, 11 * MINUTE_MS):
+        for spelling in spellings:
+            desk.say(sign_up(spelling), NOW_MS + at_ms)
+    assert [len(desk.asked(spelling)) for spelling in spellings] == [2, 0, 0]
+    desk.say(confirmation(desk.asked()[-1]), NOW_MS + 12 * MINUTE_MS)
+    desk.say(sign_up(spellings[1]), NOW_MS + 13 * MINUTE_MS)
+    assert len(desk.asked(spellings[1])) == 1, "a question that is answered holds up nobody"
+
+
 def test_a_person_who_has_given_is_not_asked_again(desk: Desk) -> None:
     desk.give("kari@example.no", NOW_MS)
     desk.say(sign_up("kari@example.no", "newsletter", "offers"), NOW_MS + HOUR_MS)
@@ -162,8 +176,29 @@ def test_a_purchase_with_a_ticked_box_is_both_and_never_mixed(desk: Desk) -> Non
     assert [(leaf["kind"], leaf["basis"]) for leaf in desk.world.leaves()] == [
         ("consent.requested", "consent"),
         ("purchase.recorded", "contract"),
+        ("customer.recorded", "contract"),
     ]
     assert (desk.check(), len(desk.asked())) == ("requested", 1)
+
+
+def test_a_purchase_of_somebody_known_is_a_customers_and_gives_nothing(desk: Desk) -> None:
+    desk.give("kari@example.no", NOW_MS)
+    desk.say(withdrawal(), NOW_MS + HOUR_MS)
+    for email in ("kari@example.no", "kari+shop@example.no", "ola@example.no"):
+        desk.say(replace(purchase(), email=email, sent_at_ms=NOW_MS + DAY_MS), NOW_MS + DAY_MS + MINUTE_MS)
+    customers = [leaf for leaf in desk.world.leaves() if leaf["kind"] == "customer.recorded"]
+    assert [(leaf["subject"], leaf["basis"]) for leaf in customers] == [(desk.handle().hex(), "contract")]
+    with desk.database.read() as connection:
+        assert customer_since_ms(connection, desk.handle()) == NOW_MS + DAY_MS
+    assert (desk.check(), desk.count(subject), desk.kinds().count("purchase.recorded")) == ("withdrawn", 1, 3)
+
+
+def test_nothing_new_is_said_of_a_restricted_customer(desk: Desk) -> None:
+    desk.give("kari@example.no", NOW_MS)
+    with desk.database.write() as connection:
+        restrict(connection, desk.handle(), "claims", NOW_MS + HOUR_MS, "operator")
+    desk.say(replace(purchase(), email="kari@example.no"), NOW_MS + DAY_MS)
+    assert desk.kinds()[-1] == "purchase.recorded"
 
 
 def test_what_was_dropped_is_counted_by_class_and_its_value_is_nowhere(desk: Desk) -> None:

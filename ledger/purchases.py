@@ -1,0 +1,65 @@
+"""Purchases: on the basis of contract, and never a consent; and since when somebody is a customer.
+
+That is the second answer of marketing law (markedsføringsloven section 15: an existing customer may be written to about
+what was bought), which stands beside the first, the consent, and is never mixed with it.
+"""
+
+from sqlalchemy import Connection, select
+
+from ledger import restriction, vault
+from ledger.consent import sign_up
+from ledger.identity import address_tags
+from ledger.log import NewEntry, new_id
+from ledger.recorder import Recorder, append
+from ledger.state import effective_at_ms
+from ledger.tables import ledger_entry
+from schemas.address import parse_address
+from schemas.entry import Entry, Kind, parse_leaf
+from schemas.message import Message
+
+
+def purchase(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
+    """A paid checkout: no person is made by it; one whom we know has become a customer.
+
+    A newsletter box at the checkout is a sign-up of its own, beside it.
+    """
+    signed_up = sign_up(connection, recorder, message)
+    new = [_entry(recorder, message, Kind.PURCHASE)]
+    handle = _known(connection, recorder, message.email)
+    if handle is not None:
+        new.append(_entry(recorder, message, Kind.CUSTOMER, handle))
+    return signed_up + append(connection, recorder, new, first_ordinal=len(signed_up))
+
+
+def _known(connection: Connection, recorder: Recorder, email: str | None) -> bytes | None:
+    """The handle of whoever has exactly this address; None for somebody restricted, of whom nothing new is kept."""
+    if email is None:
+        return None
+    tags = address_tags(recorder.keyring["index_pepper"], parse_address(email))
+    handle = vault.find_by_narrow(connection, tags)
+    if handle is None or restriction.reason_of(connection, handle) is not None:
+        return None
+    return handle
+
+
+def _entry(recorder: Recorder, message: Message, kind: Kind, handle: bytes | None = None) -> NewEntry:
+    return NewEntry(
+        Entry(
+            id=new_id(recorder.recorded_at_ms),
+            kind=kind,
+            recorded_at_ms=recorder.recorded_at_ms,
+            subject=handle,
+            occurred_at_ms=effective_at_ms(message.sent_at_ms, recorder.received_at_ms),
+            received_at_ms=recorder.received_at_ms,
+            basis="contract",
+            source=message.source,
+            method=message.method,
+        )
+    )
+
+
+def customer_since_ms(connection: Connection, handle: bytes) -> int | None:
+    """When somebody first bought something, of what we know; None for nobody's customer."""
+    query = select(ledger_entry.c.leaf).where(ledger_entry.c.subject == handle, ledger_entry.c.kind == Kind.CUSTOMER)
+    bought = [parse_leaf(leaf).occurred_at_ms for leaf in connection.execute(query).scalars()]
+    return min((at_ms for at_ms in bought if at_ms is not None), default=None)
