@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 
 from ledger import quarantine
 from ledger.log import size
-from ledger.tables import inbox, ledger_checkpoint, relay
+from ledger.senders import conflicts, sources_of, standings_of
+from ledger.tables import inbox, intake_position, ledger_checkpoint, relay
 from webhooks.door import Door
 
 REGISTRY = CollectorRegistry()
@@ -53,10 +54,40 @@ class RecordCollector(Collector):
         yield from (deliveries, oldest, relays, unsent, entries, signed, halted)
 
 
+class SenderCollector(Collector):
+    """How senders are doing; of those that never delivered anything there is nothing to say."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        now = self._door.clock()
+        skew = GaugeMetricFamily(
+            "samtykke_sender_skew_seconds", "Sender's clock minus ours, median of its last 100.", labels=["source"]
+        )
+        silent = GaugeMetricFamily(
+            "samtykke_sender_silent_seconds", "Since the last delivery of a source.", labels=["source"]
+        )
+        waiting = GaugeMetricFamily("samtykke_conflicts", "Deliveries parked whose id came before with other content.")
+        checked = GaugeMetricFamily(
+            "samtykke_intake_checked_seconds", "Since a source was asked and nothing was missing.", labels=["source"]
+        )
+        with self._door.database.read() as connection:
+            for one in standings_of(connection, sources_of(self._door.policy)):
+                silent.add_metric([one.source], max(0, now - one.received_at_ms) / 1000)
+                if one.skew_ms is not None:
+                    skew.add_metric([one.source], one.skew_ms / 1000)
+            waiting.add_metric([], sum(conflicts(connection).values()))
+            for source, at_ms in connection.execute(select(intake_position.c.source, intake_position.c.checked_at_ms)):
+                checked.add_metric([source], max(0, now - at_ms) / 1000)
+        yield from (skew, silent, waiting, checked)
+
+
 def metrics_blueprint(door: Door) -> Blueprint:
     blueprint = Blueprint("metrics", __name__)
     record = CollectorRegistry()
     record.register(RecordCollector(door))
+    record.register(SenderCollector(door))
 
     @blueprint.get("/metrics")
     def metrics() -> Response:
