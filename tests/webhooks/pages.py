@@ -2,8 +2,11 @@
 
 from werkzeug.test import TestResponse
 
+from schemas.message import Message, MessageType
+from tests.ledger.desk import Desk
 from tests.world import World
 from webhooks.answers import HEADERS
+from workers.context import now_ms
 
 ADDRESS = "kari.nordmann@example.no"
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -17,6 +20,16 @@ def mail_both_links(world: World) -> None:
     world.record()
     world.sign()  # the receipt of the first goes out before the second confirmation
     world.carry()
+    world.carry()
+
+
+def mail_request(world: World, right: str = "access", language: str = "nb") -> None:
+    """Somebody has asked for something in Kari's name."""
+    message = Message(MessageType.REQUEST, "form:contact", email=ADDRESS, right=right, language=language)
+    desk = Desk(world)
+    desk.accept(desk.delivery(message), now_ms())
+    world.record()
+    world.sign()  # mails to one person leave in order: a receipt before this one must find its proof
     world.carry()
 
 

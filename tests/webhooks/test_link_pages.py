@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from tests.webhooks.pages import BY_HAND, assert_page, mail_both_links
+from tests.webhooks.pages import BY_HAND, assert_page, mail_both_links, mail_request
 from tests.world import World, settings_for
 from webhooks.answers import register_answers
 from webhooks.door import Door
@@ -19,6 +19,7 @@ def mailed_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """For tests that only look."""
     made = World(settings_for(tmp_path_factory.mktemp("world")))
     mail_both_links(made)
+    mail_request(made)
     yield made
     made.close()
 
@@ -43,6 +44,7 @@ def test_pages_speak_the_language_of_the_browser(mailed_world: World, wanted: st
     for path, nb, en in (
         (mailed_world.link("w"), "Trekk tilbake samtykket", "Withdraw your consent"),
         (mailed_world.link("c"), "Bekreft samtykket", "Confirm your consent"),
+        (mailed_world.link("r"), "Bekreft forespørselen", "Confirm your request"),
     ):
         answer = mailed_world.client.get(path, headers=headers)
         assert_page(answer, f'<html lang="{language}">', nb if language == "nb" else en)
@@ -55,6 +57,12 @@ def test_every_answer_of_a_link_exists_in_english(mailed: World) -> None:
     mailed.record()
     assert_page(mailed.client.get(path, headers=headers), "This link has been used")
     assert_page(mailed.client.post(mailed.link("w"), data=BY_HAND, headers=headers), "Your consent is withdrawn")
+    mail_request(mailed, "erasure")
+    path = mailed.link("r")
+    assert_page(mailed.client.get(path, headers=headers), "Erasure: to have what we hold about you deleted")
+    assert_page(mailed.client.post(path, data=BY_HAND, headers=headers), "Thank you, your request", "within one month")
+    mailed.record()
+    assert_page(mailed.client.get(path, headers=headers), "This link has been used")
 
 
 def test_a_page_names_purposes_and_authority_and_loads_nothing_from_elsewhere(

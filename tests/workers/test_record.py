@@ -8,8 +8,9 @@ from sqlalchemy import select, update
 
 from ledger.audit import audit
 from ledger.errors import DatabaseAwayError
-from ledger.tables import inbox, ledger_entry, pending_withdrawal, subject
-from schemas.message import Decision, Message, MessageType
+from ledger.tables import inbox, ledger_entry, pending_withdrawal, subject, unread_field
+from ledger.unread import NAMES_MAX
+from schemas.message import UNREAD_MAX, Decision, Message, MessageType
 from tests.ledger.desk import DAY_MS, MINUTE_MS, NOW_MS, Desk, at_once, meanwhile, sign_up, unconfirmed, withdrawal
 from tests.world import World
 from workers import record
@@ -121,3 +122,40 @@ def test_a_clock_that_was_ahead_does_not_put_off_what_is_due(world: World) -> No
     world.record()
     assert all(row.next_attempt_at_ms <= now_ms() for row in desk.relays(action="withdraw"))
     assert desk.check() == "suppressed"
+
+
+def test_names_of_unread_fields_are_counted_and_no_value_and_not_for_ever(any_world: World) -> None:
+    desk = Desk(any_world)
+    accept_all(
+        desk,
+        replace(sign_up("kari@example.no"), unread=("phone", "utm_source")),
+        replace(sign_up("ola@example.no"), unread=("phone",)),
+        Message(MessageType.IGNORED, "stripe", unread=("phone",)),
+        replace(sign_up("per@example.no"), decisions=(Decision("no_such_purpose", "given"),), unread=("parked",)),
+    )
+    any_world.record()
+    for batch in range(5):
+        names = tuple(f"made_up_{batch}_{number}" for number in range(UNREAD_MAX))
+        desk.accept(desk.delivery(replace(sign_up(), unread=("phone", *names[1:])), f"more_{batch}"), NOW_MS + 10)
+        any_world.record()
+    with desk.database.read() as connection:
+        counts = {(row.source, row.name): row.count for row in connection.execute(select(unread_field))}
+    of_form = {name: count for (source, name), count in counts.items() if source == "form:newsletter"}
+    assert (of_form["phone"], of_form["utm_source"], counts["stripe", "phone"]) == (7, 1, 1)
+    assert len(of_form) == NAMES_MAX
+    assert "parked" not in of_form
+
+
+def test_what_a_processor_reports_is_recorded_about_nobody(any_world: World) -> None:
+    desk = Desk(any_world)
+    accept_all(desk, Message(MessageType.REPORTED, "stripe", method="stripe", reported="charge_refunded", sent_at_ms=7))
+    any_world.record()
+    (leaf,) = any_world.leaves()
+    assert {name: leaf[name] for name in ("kind", "processor", "reason", "source", "method")} == {
+        "kind": "processor.reported",
+        "processor": "stripe",
+        "reason": "charge_refunded",
+        "source": "stripe",
+        "method": "stripe",
+    }
+    assert (leaf["occurred_at"], leaf.get("subject"), desk.problems()) == ("1970-01-01T00:00:00.007Z", None, [])
