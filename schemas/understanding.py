@@ -10,8 +10,9 @@ from schemas.message import Message
 from schemas.minimise import scrub
 from schemas.policy import Policy
 from schemas.refusal import NotUnderstood
-from schemas.stripe_event import SOURCE as STRIPE
-from schemas.stripe_event import project_event, read_event_id
+from schemas.stripe.event import project_event
+from schemas.stripe.shape import SOURCE as STRIPE
+from schemas.stripe.shape import read_event_id
 
 FORM_PREFIX = "form:"
 

@@ -24,6 +24,7 @@ ANYWHERE: Reasons = {
     500: ("internal_error",),
 }
 STORAGE: Reasons = {503: ("database_away", "database_busy")}
+UNREAD: Reasons = {503: ("stripe_not_read",)}
 BODY: Reasons = {
     400: ("body_incomplete", "text_bom", "text_not_utf8", "text_nul", "text_surrogate")
     + ("json_malformed", "json_duplicate_key", "json_too_deep", "json_too_many_keys")
@@ -110,7 +111,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         SUBMISSION,
     ),
     ("POST", "/webhooks/stripe"): Operation(
-        "An event of Stripe", TAKEN, (BODY, SIGNATURE, STORAGE), (("stripeSignature",),), {JSON: ANY}
+        "An event of Stripe", TAKEN, (BODY, SIGNATURE, UNREAD, STORAGE), (("stripeSignature",),), {JSON: ANY}
+    ),
+    ("POST", "/webhooks/stripe/thin"): Operation(
+        "A thin event of Stripe", TAKEN, (BODY, SIGNATURE, UNREAD, STORAGE), (("stripeSignature",),), {JSON: ANY}
     ),
     ("GET", "/w/<token>"): Operation("The withdrawal page", _page("One button, which does it."), (LINK, STORAGE)),
     ("POST", "/w/<token>"): Operation(
