@@ -9,11 +9,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from schemas.policy_forms import SECRET_HEADER as SECRET_HEADER
+from schemas.policy_forms import Choice as Choice
+from schemas.policy_forms import ConsentField as ConsentField
+from schemas.policy_forms import Form as Form
+from schemas.policy_forms import make_form
 from schemas.policy_rules import Document
 from schemas.policy_schema import check_document
 
 Made = TypeVar("Made")
-SECRET_HEADER = "X-Gdpr-Token"  # noqa: S105 - the name of the header, not its value
 
 
 class PolicyError(Exception):
@@ -102,31 +106,6 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class ConsentField:
-    """A sender's field that says yes with exactly one of `accepted`; every other value is no."""
-
-    field: str
-    accepted: tuple[str, ...]
-    purposes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    key: str
-    dialect: str
-    intent: str
-    purposes: tuple[str, ...]
-    fields: Mapping[str, str]  # personal data field -> sender's key
-    consent: tuple[ConsentField, ...]
-    entry_id: str | None
-    time_field: str | None
-    notice: str | None
-    secret_header: str
-    sites: tuple[str, ...]  # empty: any
-    language: str
-
-
-@dataclass(frozen=True, slots=True)
 class StripeConsent:
     kind: str
     key: str
@@ -200,7 +179,7 @@ def _policy(found: Document) -> Policy:
         personal_data=_keyed(PersonalDataField, found["personal_data"]),
         processors=_keyed(_processor, found["processors"]),
         notices=_keyed(Notice, found["notices"]),
-        forms=_keyed(partial(_form, tuple(found["purposes"])), found["forms"]),
+        forms=_keyed(partial(make_form, tuple(found["purposes"])), found["forms"]),
         stripe=StripeSource(
             consent=tuple(StripeConsent(**_frozen(grant)) for grant in stripe["consent"]),
             metadata_keys=tuple(stripe["metadata_keys"]),
@@ -235,17 +214,3 @@ def _written(members: Document) -> Document:
 def _processor(**members: Any) -> Processor:
     residual = tuple(Residual(**_frozen(item)) for item in members["residual"])
     return Processor(**members | {"residual": residual, "groups": MappingProxyType(members.get("groups", {}))})
-
-
-def _form(every_purpose: tuple[str, ...], **members: Any) -> Form:
-    """Fills in what may be left out: a withdrawal covers every purpose, a consent what its fields cover."""
-    consent = tuple(ConsentField(**_frozen(grant)) for grant in members["consent"])
-    covered = {purpose for grant in consent for purpose in grant.purposes} or set(every_purpose)
-    filled = {
-        "consent": consent,
-        "purposes": members["purposes"] or tuple(key for key in every_purpose if key in covered),
-        "fields": MappingProxyType(_written(members["fields"])),
-        "secret_header": members["secret_header"] or SECRET_HEADER,
-        "language": members["language"] or "nb",
-    }
-    return Form(**members | filled)

@@ -1,5 +1,6 @@
 """The rules between the sections of policy.toml: each finding with its path, silent where a shape is already wrong."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -37,23 +38,66 @@ def _not_in(section: str, names: Iterable[str | None], found: Document, path: st
 def _form_findings(path: str, form: Document, found: Document) -> Iterator[Finding]:
     grants, purposes = form.get("consent"), form.get("purposes", [])
     covered = {purpose for grant in grants or [] for purpose in grant.get("purposes", purposes)}
-    if form.get("intent") == "consent" and grants == []:
+    intents = {form.get("intent")} | {choice.get("intent") for choice in form.get("choice", [])}
+    if "consent" in intents and grants == []:
         yield f"{path}.consent", "missing"
-    if form.get("intent") == "consent" and grants and purposes and {*purposes} != covered:
+    if "consent" in intents and grants and purposes and {*purposes} != covered:
         yield f"{path}.purposes", "must be what the consent fields cover, or be left out"
-    if form.get("intent") == "withdrawal" and grants:
-        yield f"{path}.consent", "a withdrawal form has no consent fields"
-    dialect = DIALECTS.get(form.get("dialect", ""))
-    time_field = form.get("time_field")
-    if dialect and time_field and dialect.time_fields is not None and time_field not in dialect.time_fields:
-        yield f"{path}.time_field", "is not a time in UTC in this dialect"
-    if dialect and dialect.scheme != SECRET and form.get("secret_header"):
-        yield f"{path}.secret_header", "this dialect is signed and has no secret header"
+    if grants and {*intents} - {None} and "consent" not in intents:
+        yield f"{path}.consent", "belongs to the intent `consent` only"
+    yield from _intent_findings(path, form, found)
+    yield from _dialect_findings(path, form)
     yield from _not_in("purposes", purposes, found, f"{path}.purposes")
     yield from _not_in("notices", [form.get("notice")], found, f"{path}.notice")
     sent = [key for key, sender_key in form.get("fields", {}).items() if sender_key]
     yield from _not_in("personal_data", sent, found, f"{path}.fields")
     yield from _grant_findings(f"{path}.consent", grants or [], found)
+
+
+def _intent_findings(path: str, form: Document, found: Document) -> Iterator[Finding]:
+    """What a form says is fixed, or mapped from the exact values of a field; a request says which right."""
+    choices = form.get("choice")
+    if form.keys() >= {"intent", "intent_field", "choice"}:
+        if form["intent"] is None and form["intent_field"] is None and not choices:
+            yield f"{path}.intent", "missing"
+        if form["intent"] and (form["intent_field"] or choices):
+            yield f"{path}.intent", "is either fixed or chosen by intent_field"
+        elif (form["intent_field"] is None) != (choices == []):
+            yield f"{path}.intent_field", "needs [[choice]], and [[choice]] needs it"
+    yield from _right_findings(path, form)
+    for position, choice in enumerate(choices or []):
+        here = f"{path}.choice.{position}"
+        yield from _right_findings(here, choice)
+        yield from _not_in("purposes", choice.get("purposes", []), found, f"{here}.purposes")
+        if choice.get("purposes") and choice.get("intent", "withdrawal") != "withdrawal":
+            yield f"{here}.purposes", "belongs to the intent `withdrawal` only"
+        if any({*choice.get("accepted", [])} & {*one.get("accepted", [])} for one in (choices or [])[:position]):
+            yield f"{here}.accepted", "repeats a value of an earlier choice"
+
+
+def _right_findings(path: str, said: Document) -> Iterator[Finding]:
+    if said.keys() >= {"intent", "right"} and (said["intent"] == "request") != (said["right"] is not None):
+        yield f"{path}.right", "must be there for the intent `request`, and for no other"
+
+
+def _dialect_findings(path: str, form: Document) -> Iterator[Finding]:
+    """What a plugin cannot say."""
+    dialect = DIALECTS.get(form.get("dialect", ""))
+    if dialect is None:
+        return
+    time_field = form.get("time_field")
+    if time_field and dialect.time_fields is not None and time_field not in dialect.time_fields:
+        yield f"{path}.time_field", "is not a time in UTC in this dialect"
+    if form.get("secret_header") and dialect.scheme != SECRET:
+        yield f"{path}.secret_header", "this dialect is signed and has no secret header"
+    if form.get("sites") and dialect.site_header is None:
+        yield f"{path}.sites", "this dialect does not say which site it sends from"
+    if form.get("topics") and dialect.topic is None:
+        yield f"{path}.topics", "this dialect has no topics"
+    for position, grant in enumerate(form.get("consent") or []):
+        for name in (grant.get("field", ""), *grant.get("accepted", [])):
+            if re.fullmatch(dialect.never_consent, name):
+                yield f"{path}.consent.{position}", "is always ticked in this dialect, so it is no consent"
 
 
 def _grant_findings(path: str, grants: list[Document], found: Document) -> Iterator[Finding]:

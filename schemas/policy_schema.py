@@ -7,11 +7,13 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, missing, validate
 
 from schemas.dialects import DIALECTS
+from schemas.entry import RIGHTS
 from schemas.policy_rules import Document, Finding, policy_findings
 
 Members = dict[str, fields.Field[Any]]
 Messages = dict[str, str | list[Any] | dict[Any, Any]]
 
+INTENTS = ("consent", "withdrawal", "request")
 PERSONAL_DATA = ("email", "first_name", "last_name", "company")
 
 _TEXT: Messages = {"required": "missing", "invalid": "must be text in quotes"}
@@ -130,9 +132,19 @@ _NOTICE: Members = {
     "sha256": _line("must be 64 of 0-9 and a-f", "[0-9a-f]{64}", required=False),
 }
 _GRANT: Members = {"accepted": _list(_line(*_YES), least=1), "purposes": _list(_line(*_KEY), least=1)}
+_CHOICE: Members = {
+    "accepted": _list(_line(), least=1),
+    "intent": _one_of(*INTENTS),
+    "right": _one_of(*RIGHTS, required=False),
+    "purposes": _list(_line(*_KEY)),
+}
 _FORM: Members = {
     "dialect": _one_of(*DIALECTS),
-    "intent": _one_of("consent", "withdrawal"),
+    "intent": _one_of(*INTENTS, required=False),
+    "right": _one_of(*RIGHTS, required=False),
+    "intent_field": _line(required=False),
+    "choice": _list(_table(_CHOICE)),
+    "topics": _list(_line()),
     "purposes": _list(_line(*_KEY)),
     "fields": _table({key: _line(required=key == "email") for key in PERSONAL_DATA}),
     "consent": _list(_table({"field": _line()} | _GRANT)),

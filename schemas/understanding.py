@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.dialects import DIALECTS
 from schemas.dialects.form import entry_id, understand_form
 from schemas.message import Message
 from schemas.minimise import scrub
@@ -33,7 +34,8 @@ def understand(policy: Policy, source: str, document: object, signed_at_ms: int 
     form = policy.forms.get(source.removeprefix(FORM_PREFIX))
     if form is None:
         raise NotUnderstood("form_unknown")
-    return Understood(understand_form(document, form, signed_at_ms), entry_id(document, form))
+    fields = DIALECTS[form.dialect].read(document)
+    return Understood(understand_form(fields, form, signed_at_ms), entry_id(fields, form))
 
 
 def read_sender_id(policy: Policy, source: str, document: object) -> str | None:
@@ -42,7 +44,7 @@ def read_sender_id(policy: Policy, source: str, document: object) -> str | None:
     try:
         if source == STRIPE:
             return read_event_id(document)
-        return None if form is None else entry_id(document, form)
+        return None if form is None else entry_id(DIALECTS[form.dialect].read(document), form)
     except NotUnderstood:
         return None
 

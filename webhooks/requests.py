@@ -8,7 +8,7 @@ from schemas.refusal import Refused
 from schemas.strict_json import SyntaxRefused, parse_json
 
 BODY_SIZE_MAX_BYTES = 512 * 1024  # the largest Stripe event is smaller; form plugins send a few KB
-JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+JSON = "application/json"
 
 
 def raw_body(request: Request) -> bytes:

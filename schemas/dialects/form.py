@@ -1,81 +1,108 @@
-"""A form's submission, understood: who, which purposes, yes or no, and nothing else of what was sent."""
+"""A form's submission, understood: who, what was said, which purposes, yes or no, and nothing else of what was sent."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 from schemas.address import AddressRefused, parse_address
-from schemas.dialects import ALWAYS_SENT, DIALECTS, OMITTED
+from schemas.dialects import ALWAYS_SENT, DIALECTS, OMITTED, Dialect
 from schemas.dialects.fields import Fields, text_of
+from schemas.dialects.rest import rest_of
 from schemas.message import PROFILE_VALUE_SIZE_MAX, Decision, Dropped, Message, MessageType
-from schemas.minimise import find_forbidden, forbidden_field_name, minimise
-from schemas.policy import ConsentField, Form
+from schemas.minimise import minimise
+from schemas.policy import Choice, Form
 from schemas.refusal import NotUnderstood
 
 ENTRY_ID_SIZE_MAX = 100
-_NUMBER = re.compile(r"[\d\s.-]{8,40}")
+CONSENT, WITHDRAWAL, REQUEST = "consent", "withdrawal", "request"
 
 
-def understand_form(document: object, form: Form, sent_at_ms: int | None) -> Message:
+def understand_form(fields: Fields, form: Form, sent_at_ms: int | None) -> Message:
     """The message of a submission. Raises NotUnderstood, and the delivery is parked.
 
     `sent_at_ms`: the time of a signature, where there is one; a form's own time field wins over it.
     """
-    fields = DIALECTS[form.dialect].read(document)
-    kept, dropped = _profile(fields, form)
+    dialect, source = DIALECTS[form.dialect], f"form:{form.key}"
+    if not _is_heard(fields, form, dialect):
+        return Message(type=MessageType.IGNORED, source=source)
+    said = _said(fields, form, dialect)
+    kept, dropped = _profile(fields, form, said.intent)
+    rest, unread = rest_of(fields, {name for name in _names(form, dialect) if name}, dialect)
     common = {
-        "source": f"form:{form.key}",
+        "source": source,
         "email": _email(kept),
-        "sent_at_ms": _sent_at_ms(fields, form, sent_at_ms),
         "language": form.language,
-        "dropped": dropped,
+        "dropped": dropped + rest,
+        "unread": unread,
     }
-    if form.intent == "withdrawal":
-        return Message(type=MessageType.WITHDRAWAL, purposes=form.purposes, **common)  # type: ignore[arg-type]
-    profile = {name: value for name, value in kept.items() if name != "email" and value}
-    decisions = tuple(
-        Decision(purpose, state, form.notice)
-        for consent in form.consent
-        if (state := _decision(fields, consent, DIALECTS[form.dialect].unticked)) is not None
-        for purpose in consent.purposes
+    if said.intent == WITHDRAWAL:
+        at_ms = _withdrawn_at_ms(fields, form, dialect)
+        return Message(type=MessageType.WITHDRAWAL, purposes=said.purposes, sent_at_ms=at_ms, **common)  # type: ignore[arg-type]
+    if said.intent == REQUEST:  # answered from its arrival; who asks is proved by the mailed link, not by a profile
+        return Message(type=MessageType.REQUEST, right=said.right, **common)  # type: ignore[arg-type]
+    return Message(
+        type=MessageType.SIGN_UP,
+        profile={name: value for name, value in kept.items() if name != "email" and value},
+        decisions=tuple(_decisions(fields, form, dialect)),
+        sent_at_ms=sent_at_ms if form.time_field is None else dialect.parse_time(text_of(fields, form.time_field)),
+        **common,  # type: ignore[arg-type]
     )
-    return Message(type=MessageType.SIGN_UP, profile=profile, decisions=decisions, **common)  # type: ignore[arg-type]
 
 
-def entry_id(document: object, form: Form) -> str | None:
-    """The sender's own id of the submission, where the form has one. Raises NotUnderstood when it is missing and
-    that matters.
+def entry_id(fields: Fields, form: Form) -> str | None:
+    """The sender's own id of the submission, or None. Raises NotUnderstood when the form names a field for it, it is
+    missing there and that matters: two people without an id could be taken for one.
     """
-    if form.entry_id is None:
-        return None
-    value = text_of(DIALECTS[form.dialect].read(document), form.entry_id)
+    value = text_of(fields, form.entry_id or DIALECTS[form.dialect].entry_id)
     if value and len(value) <= ENTRY_ID_SIZE_MAX and value.isprintable():
         return value
-    if form.intent == "withdrawal":  # parked it would stop nothing; the same one twice does no harm
+    # Parked, a withdrawal would stop nothing and a request would wait; the same one twice does no harm.
+    if form.entry_id is None or form.intent != CONSENT:
         return None
     raise NotUnderstood("entry_id_missing")
 
 
-def _profile(fields: Fields, form: Form) -> tuple[dict[str, str], tuple[Dropped, ...]]:
-    """Our closed list of fields, minimised. Everything else is left out; what of it was forbidden is noted as `other`,
-    by its name, or by its value where that is a number and nothing else: browser versions look like anything.
-    """
+def _is_heard(fields: Fields, form: Form, dialect: Dialect) -> bool:
+    """Whether it is about something that the form listens to, where one address is told of many things."""
+    if dialect.topic is None:
+        return True
+    topic = text_of(fields, dialect.topic)
+    if not topic:
+        raise NotUnderstood("topic_missing")
+    return topic in (form.topics or dialect.topics)
+
+
+def _said(fields: Fields, form: Form, dialect: Dialect) -> Choice:
+    """What the person wants: always the same at this form, or told by the exact value of a field."""
+    if form.intent is not None:
+        return Choice((), form.intent, form.right, form.purposes)
+    if form.intent_field not in fields:
+        raise NotUnderstood("intent_field_missing")
+    said = _values(fields[form.intent_field], dialect)
+    chosen = [choice for choice in form.choice if said & {*choice.accepted}]
+    if len(chosen) != 1:
+        raise NotUnderstood("intent_not_listed")
+    return chosen[0]
+
+
+def _names(form: Form, dialect: Dialect) -> Iterator[str | None]:
+    """Of every field that is read."""
+    yield from form.fields.values()
+    yield from (consent.field for consent in form.consent)
+    yield from (form.entry_id or dialect.entry_id, form.time_field, form.intent_field, dialect.topic)
+    yield from dialect.headers
+
+
+def _profile(fields: Fields, form: Form, intent: str) -> tuple[dict[str, str], tuple[Dropped, ...]]:
+    """Our closed list of fields, minimised."""
     wanted = {ours: text_of(fields, theirs).strip() for ours, theirs in form.fields.items() if theirs in fields}
     # An address is never cut: half of a long one can be the whole of another person's.
     cut = {ours: value if ours == "email" else value[:PROFILE_VALUE_SIZE_MAX] for ours, value in wanted.items()}
-    # Who wants to stop must be able to name any address, also one that looks like an identity number.
-    named = {"email": cut.pop("email")} if form.intent == "withdrawal" and "email" in cut else {}
+    # Who wants to stop, or to know, must be able to name any address, also one that looks like an identity number.
+    named = {"email": cut.pop("email")} if intent != CONSENT and "email" in cut else {}
     kept, removed = minimise(cut)
-    kept |= named
-    dropped = [Dropped(one.field, one.rule) for one in removed]
-    for key in sorted(set(fields) - set(form.fields.values())):
-        value = " ".join(fields[key])
-        rule = (value and forbidden_field_name(key)) or (_NUMBER.fullmatch(value) and find_forbidden(value))
-        if rule:
-            dropped.append(Dropped("other", rule))
-    return kept, tuple(dropped)
+    return kept | named, tuple(Dropped(one.field, one.rule) for one in removed)
 
 
-def _email(kept: Mapping[str, str]) -> str:
+def _email(kept: dict[str, str]) -> str:
     if not kept.get("email"):
         raise NotUnderstood("email_missing")
     try:
@@ -84,23 +111,36 @@ def _email(kept: Mapping[str, str]) -> str:
         raise NotUnderstood(refused.reason) from None
 
 
-def _sent_at_ms(fields: Fields, form: Form, signed_at_ms: int | None) -> int | None:
-    """When the person said it, as far as the sender can be believed; see decision 0001, "Order"."""
-    parse, text = DIALECTS[form.dialect].parse_time, text_of(fields, form.time_field or "")
-    if form.intent != "withdrawal":
-        return signed_at_ms if form.time_field is None else parse(text)
-    # A signature tells when this attempt was sent, by a clock that may be minutes behind: dated back by it, a
-    # withdrawal would lose against what it withdraws. A whole second counts to its end, for the same reason.
+def _withdrawn_at_ms(fields: Fields, form: Form, dialect: Dialect) -> int | None:
+    """When the person said it, as far as the sender can be believed; see decision 0001, "Order".
+
+    A signature tells when this attempt was sent, by a clock that may be minutes behind: dated back by it, a
+    withdrawal would lose against what it withdraws. A whole second counts to its end, for the same reason.
+    """
+    if form.time_field is None:
+        return None
     try:
-        return None if form.time_field is None else parse(text) // 1000 * 1000 + 999
+        return dialect.parse_time(text_of(fields, form.time_field)) // 1000 * 1000 + 999
     except NotUnderstood:  # parked it would stop nothing; without a trusted time it counts from now
         return None
 
 
-def _decision(fields: Fields, consent: ConsentField, unticked: str) -> str | None:
-    """Yes is one of the exact accepted values. Absent: see decision 0001, "Unticked"."""
-    if consent.field in fields:
-        return "given" if {*fields[consent.field]} & {*consent.accepted} else "refused"
-    if unticked == ALWAYS_SENT:
-        raise NotUnderstood("consent_field_missing")
-    return "refused" if unticked == OMITTED else None
+def _decisions(fields: Fields, form: Form, dialect: Dialect) -> Iterator[Decision]:
+    """Yes is one of the exact accepted values, or among the ticked ones. Absent: decision 0001, "Unticked"."""
+    for consent in form.consent:
+        if consent.field in fields:
+            state = "given" if _values(fields[consent.field], dialect) & {*consent.accepted} else "refused"
+        elif dialect.unticked == ALWAYS_SENT:
+            raise NotUnderstood("consent_field_missing")
+        elif dialect.unticked == OMITTED:
+            state = "refused"
+        else:
+            continue
+        yield from (Decision(purpose, state, form.notice) for purpose in consent.purposes)
+
+
+def _values(texts: tuple[str, ...], dialect: Dialect) -> set[str]:
+    """The ticked choices: each text, and its parts where the plugin writes several into one."""
+    if dialect.separator is None:
+        return {*texts}
+    return {*texts}.union(*(text.split(dialect.separator) for text in texts))

@@ -136,7 +136,39 @@ BROKEN = [
     ("[forms.leave]", "[forms.Leave]", "forms.Leave: must be 1 to 60 of a-z, 0-9 and -"),
     ("[forms.leave]", f"[forms.{'a' * 61}]", f"forms.{'a' * 61}: must be 1 to 60 of a-z, 0-9 and -"),
     ("contact_form_7", "mailpoet", "forms.sign-up.dialect: must be one of: " + ", ".join(DIALECTS)),
-    ('"consent"', '"request"', "forms.sign-up.intent: must be one of: consent, withdrawal"),
+    ('"consent"', '"buy"', "forms.sign-up.intent: must be one of: consent, withdrawal, request"),
+    ('intent = "consent"\n', "", "forms.sign-up.intent: missing"),
+    (
+        'intent = "withdrawal"',
+        'intent = "request"',
+        "forms.leave.right: must be there for the intent `request`, and for no other",
+    ),
+    (
+        'intent = "withdrawal"',
+        'intent = "withdrawal"\nright = "erasure"',
+        "forms.leave.right: must be there for the intent `request`, and for no other",
+    ),
+    (
+        'intent = "withdrawal"',
+        'intent = "request"\nright = "silence"',
+        "forms.leave.right: must be one of: access, rectification, erasure, restriction, objection, portability",
+    ),
+    (
+        'intent = "withdrawal"',
+        'intent = "withdrawal"\nintent_field = "kind"',
+        "forms.leave.intent: is either fixed or chosen by intent_field",
+    ),
+    (
+        'intent = "withdrawal"',
+        'intent_field = "kind"',
+        "forms.leave.intent_field: needs [[choice]], and [[choice]] needs it",
+    ),
+    (LEAVE, f"{LEAVE}\ntopics = ['x']", "forms.leave.topics: this dialect has no topics"),
+    (
+        "contact_form_7",
+        'wpforms"\nsites = ["www.example.no"]\nlanguage = "nb',
+        "forms.sign-up.sites: this dialect does not say which site it sends from",
+    ),
     ('email = "your-email"', "", "forms.sign-up.fields.email: missing"),
     ('"your-email"', '"your-email", phone = "tel"', "forms.sign-up.fields.phone: unknown key"),
     (
@@ -174,7 +206,7 @@ BROKEN = [
     (
         LEAVE,
         f"{LEAVE}\n{BOX.replace('sign-up', 'leave')}purposes = ['newsletter']",
-        "forms.leave.consent: a withdrawal form has no consent fields",
+        "forms.leave.consent: belongs to the intent `consent` only",
     ),
     ('"metadata"', '"terms_of_service"', "stripe.consent.0.kind: must be one of: custom_field, metadata"),
     ('["news"]', "[]", "stripe.consent.0.key: is not one of stripe.metadata_keys, so it would be dropped"),
@@ -241,6 +273,71 @@ def test_a_tick_for_profiling_may_cover_nothing_else(tmp_path: Path) -> None:
     assert load(tmp_path, separate).forms["sign-up"].purposes == ("profiling",)
 
 
+CHOICES = """intent_field = "kind"
+[[forms.leave.choice]]
+accepted = ["stop"]
+intent = "withdrawal"
+purposes = ["newsletter"]
+[[forms.leave.choice]]
+accepted = ["all my data", "copy"]
+intent = "request"
+right = "access"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ('["stop"]', '["copy"]', "forms.leave.choice.1.accepted: repeats a value of an earlier choice"),
+        ('["stop"]', '["kind", "kind"]', "forms.leave.choice.0.accepted: repeats a value"),
+        ('intent = "request"', 'intent = "consent"', "forms.leave.consent: missing"),
+        (
+            'right = "access"\n',
+            "",
+            "forms.leave.choice.1.right: must be there for the intent `request`, and for no other",
+        ),
+        (
+            '["newsletter"]\n[[forms.leave.choice]]',
+            '["weather"]\n[[forms.leave.choice]]',
+            "forms.leave.choice.0.purposes: names something that is not in [purposes]",
+        ),
+        (
+            'right = "access"',
+            'right = "access"\npurposes = ["newsletter"]',
+            "forms.leave.choice.1.purposes: belongs to the intent `withdrawal` only",
+        ),
+    ],
+)
+def test_it_names_the_path_of_a_mistake_in_a_choice(tmp_path: Path, old: str, new: str, line: str) -> None:
+    whole = SMALL.replace('intent = "withdrawal"\n', "").replace(LEAVE, f"{LEAVE}\n{CHOICES}")
+    leave = load(tmp_path, whole).forms["leave"]
+    assert [(one.intent, one.right, one.purposes) for one in leave.choice] == [
+        ("withdrawal", None, ("newsletter",)),
+        ("request", "access", ("newsletter", "profiling")),
+    ]
+    assert old in whole
+    with pytest.raises(PolicyError) as caught:
+        load(tmp_path, whole.replace(old, new, 1))
+    assert line in str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "field", "accepted"),
+    [
+        ("wpforms", "gdpr", "I consent to having this website store my submitted information so they can respond."),
+        ("forminator", "gdprcheckbox_1", "true"),
+        ("fluent_forms", "gdpr-agreement", "on"),
+        ("fluent_forms", "terms-n-condition_1", "on"),
+    ],
+)
+def test_what_a_plugin_never_lets_anybody_untick_is_no_consent(
+    tmp_path: Path, dialect: str, field: str, accepted: str
+) -> None:
+    changes = (("contact_form_7", dialect), ('"agree"', f'"{field}"'), ('["1"]', f'["{accepted}"]'))
+    finding = ("forms.sign-up.consent.0", "is always ticked in this dialect, so it is no consent")
+    assert refused(tmp_path, *changes).errors == (finding,)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -281,7 +378,7 @@ def test_what_is_left_out_has_the_documented_value(tmp_path: Path) -> None:
 
 
 def test_the_reference_table_has_every_key_of_every_section_and_no_other() -> None:
-    page = (SHIPPED.parent / "docs/reference/policy.md").read_text(encoding="utf-8")
+    page = (SHIPPED.parent / "docs/reference/policy.md").read_text(encoding="utf-8").partition("## Dialects")[0]
     rows = [row.split("|") for row in page.splitlines() if row.startswith("| ")]
     told = set(re.findall(r"[a-z_0-9]+", " ".join(re.sub("<.*?>", "", row[1] + row[2]) for row in rows[1:])))
     shapes = [item for item in vars(schemas.policy).values() if dataclasses.is_dataclass(item) and item is not Text]

@@ -2,6 +2,9 @@
 
 import datetime
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 import pytest
@@ -9,61 +12,136 @@ import pytest
 from schemas.entry import format_time
 from schemas.message import Decision, Message, MessageType
 from tests.webhooks.capture import FOLDER, inbox_rows, messages, post, post_capture, read_capture
+from tests.webhooks.plugins import client_at, plugin_world, send_capture
 from tests.world import World
 
 CF7, GF, SELECTED = "newsletter-contact-form-7", "newsletter-gravity-forms", "newsletter-gravity-forms-selected"
-ZOE = {"first_name": "Zoë", "last_name": "O'Neil & Söhne", "company": 'Müller "GmbH"'}
+FORMINATOR, WOO = "newsletter-forminator", "customers-woocommerce"
+NAME = {"first_name": "Zoë", "last_name": "O'Neil & Söhne"}
+ZOE = NAME | {"company": 'Müller "GmbH"'}
 BO = ZOE | {"first_name": "Bo"}
-SENT_AT_MS = int(datetime.datetime(2026, 11, 23, 1, 25, 45, tzinfo=datetime.UTC).timestamp()) * 1000
+
+
+def utc_ms(text: str) -> int:
+    return int(datetime.datetime.fromisoformat(f"{text}+00:00").timestamp()) * 1000
+
+
+SENT_AT_MS, WOO_AT_MS = utc_ms("2026-11-23 01:25:45"), utc_ms("2026-11-23 01:31:25")
+WPFORMS_AT_MS = 1_795_397_000_000
+REST = ("4.1", "4.2", "5.2", "5.3")
+
+
+class Expected(NamedTuple):
+    """`state`: of the newsletter; None where nobody was asked."""
+
+    form: str
+    email: str
+    profile: dict[str, str]
+    state: str | None
+    sent_at_ms: int | None = None
+    unread: tuple[str, ...] = ()
+
 
 CAPTURES = {
-    "cf7-to-webhook_newsletter_consent-yes.http": (
+    "cf7-to-webhook_newsletter_consent-yes.http": Expected(
         CF7,
         "zoe@example.test",
         {"first_name": 'Zoë "Z"', "last_name": "O'Neil & Söhne", "company": "Müller GmbH"},
         "given",
         None,
+        ("form_kind", "topics"),
     ),
-    "cf7-to-webhook_newsletter_consent-no.http": (
-        CF7,
-        "bo@example.test",
-        {"first_name": "Bo", "last_name": "No"},
-        "refused",
+    "cf7-to-webhook_newsletter_consent-no.http": Expected(
+        CF7, "bo@example.test", {"first_name": "Bo", "last_name": "No"}, "refused", None, ("form_kind", "topics")
+    ),
+    "gravityforms_all-fields_json_consent-yes.http": Expected(GF, "zoe@example.test", ZOE, "given", SENT_AT_MS, REST),
+    "gravityforms_all-fields_json_consent-no.http": Expected(GF, "bo@example.test", BO, "refused", SENT_AT_MS, REST),
+    "gravityforms_selected_json_consent-yes.http": Expected(SELECTED, "zoe@example.test", ZOE, "given"),
+    "gravityforms_selected_json_consent-NO_reads-Not-Checked.http": Expected(
+        SELECTED, "bo@example.test", BO, "refused"
+    ),
+    "wpforms_json_signed_secret-wpf-secret-0123456789.http": Expected(
+        "newsletter-wpforms", "zoe@example.test", ZOE, "given", WPFORMS_AT_MS, ("gdpr", "topics")
+    ),
+    "elementor_simple_consent-yes.http": Expected(
+        "newsletter-elementor-simple", "zoe@example.test", ZOE, "given", None, ("Topics",)
+    ),
+    "elementor_advanced_consent-yes.http": Expected(
+        "newsletter-elementor", "zoe@example.test", ZOE, "given", None, ("field_9z8y7x6", "topics")
+    ),
+    "ninjaforms_json_WRONG-content-type.http": Expected(
+        "newsletter-ninja-forms", "zoe@example.test", {"first_name": "Zoë"}, "given", None, ("token",)
+    ),
+    "fluentformpro_all-fields_json.http": Expected(
+        "newsletter-fluent-forms", "zoe1@example.test", ZOE, "given", None, ("gdpr-agreement",)
+    ),
+    "formidable-api_default_json_LIST.http": Expected(
+        "newsletter-formidable",
+        "zoe1@example.test",
+        {"company": 'Müller "GmbH"'},
+        "given",
+        utc_ms("2026-11-23 01:26:38"),
+        ("nl_n",),
+    ),
+    "forminator_webhook_consent-yes.http": Expected(
+        FORMINATOR, "zoe1@example.test", ZOE, "given", None, ("gdprcheckbox_1",)
+    ),
+    "forminator_webhook_consent-no_key-absent.http": Expected(
+        FORMINATOR, "zoe0@example.test", ZOE, "refused", None, ("gdprcheckbox_1",)
+    ),
+    "woocommerce_customer-created_A_same-delivery-id.http": Expected(
+        WOO,
+        "zoe@example.test",
+        NAME | {"company": "Müller GmbH"},
         None,
+        WOO_AT_MS,
+        ("meta_data.default_password_nag",),
     ),
-    "gravityforms_all-fields_json_consent-yes.http": (GF, "zoe@example.test", ZOE, "given", SENT_AT_MS),
-    "gravityforms_all-fields_json_consent-no.http": (GF, "bo@example.test", BO, "refused", SENT_AT_MS),
-    "gravityforms_selected_json_consent-yes.http": (SELECTED, "zoe@example.test", ZOE, "given", None),
-    "gravityforms_selected_json_consent-NO_reads-Not-Checked.http": (SELECTED, "bo@example.test", BO, "refused", None),
+    "woocommerce_customer-created_B_same-delivery-id.http": Expected(
+        WOO, "bo@example.test", {"first_name": "Bo"}, None, WOO_AT_MS, ("meta_data.default_password_nag",)
+    ),
 }
+PING = "woocommerce_ping_unsigned.http"
 YES = read_capture("gravityforms_all-fields_json_consent-yes.http")
 
 
+@pytest.fixture
+def plugins(tmp_path: Path, database_url: str | None) -> Iterator[World]:
+    """A form of every plugin, on each database in turn."""
+    made = plugin_world(tmp_path, database_url)
+    yield made
+    made.close()
+
+
 def test_every_capture_has_its_expectation() -> None:
-    assert {path.name for path in FOLDER.glob("*.http")} == set(CAPTURES)
+    assert {path.name for path in FOLDER.glob("*.http")} == {*CAPTURES, PING}
 
 
-@pytest.mark.parametrize("name", CAPTURES)
-def test_a_capture_becomes_exactly_this_message_and_this_entry(world: World, name: str) -> None:
-    form, email, profile, state, sent_at_ms = CAPTURES[name]
-    answer = post_capture(world, form, read_capture(name))
-    assert (answer.status_code, answer.get_json()) == (200, {"status": "accepted"})
-    assert messages(world) == [
-        Message(
+def test_each_capture_becomes_exactly_its_message_and_its_entry(plugins: World) -> None:
+    client = client_at(plugins, WPFORMS_AT_MS)
+    for name, expected in CAPTURES.items():
+        answer = send_capture(client, expected.form, read_capture(name))
+        assert (name, answer.status_code, answer.get_json()) == (name, 200, {"status": "accepted"})
+    for expected, message in zip(CAPTURES.values(), messages(plugins), strict=True):
+        asked = (Decision("newsletter", expected.state, "personvern-1"),) if expected.state else ()
+        assert message == Message(
             type=MessageType.SIGN_UP,
-            source=f"form:{form}",
-            email=email,
-            profile=profile,
-            decisions=(Decision("newsletter", state, "personvern-1"),),
-            sent_at_ms=sent_at_ms,
+            source=f"form:{expected.form}",
+            email=expected.email,
+            profile=expected.profile,
+            decisions=asked,
+            sent_at_ms=expected.sent_at_ms,
+            unread=expected.unread,
         )
-    ]
-    world.record()
-    (leaf,) = world.leaves()
-    assert leaf["kind"] == ("consent.requested" if state == "given" else "consent.refused")
-    assert (leaf["purpose"], leaf["source"], leaf["method"]) == ("newsletter", f"form:{form}", "form")
-    trusted = [leaf["received_at"]] + ([format_time(sent_at_ms)] if sent_at_ms else [])
-    assert leaf["occurred_at"] == min(trusted)
+    plugins.record()
+    leaves = plugins.leaves()
+    asked_of = [expected for expected in CAPTURES.values() if expected.state]
+    assert len(leaves) == len(asked_of)
+    for expected, leaf in zip(asked_of, leaves, strict=True):
+        assert leaf["kind"] == ("consent.requested" if expected.state == "given" else "consent.refused")
+        assert (leaf["purpose"], leaf["source"], leaf["method"]) == ("newsletter", f"form:{expected.form}", "form")
+        trusted = [leaf["received_at"]] + ([format_time(expected.sent_at_ms)] if expected.sent_at_ms else [])
+        assert leaf["occurred_at"] == min(trusted)
 
 
 def test_gravity_forms_form_encoding_omits_nulls_and_says_the_same(world: World) -> None:
@@ -139,7 +217,7 @@ def test_nothing_but_the_declared_fields_is_kept(world: World) -> None:
     capture = read_capture("cf7-to-webhook_newsletter_consent-yes.http")
     post_capture(world, CF7, capture)
     (message,) = messages(world)
-    kept = " ".join(map(str, (message.profile, message.decisions, message.dropped)))
+    kept = " ".join(map(str, (message.profile, message.decisions, message.dropped, message.unread)))
     for undeclared in ("127.0.0.1", "Mozilla", "November", "offers", "8081"):
         assert undeclared not in kept
     assert message.dropped == ()
