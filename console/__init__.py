@@ -6,6 +6,7 @@ from console.consents import consents
 from console.database import database
 from console.deliveries import deliveries
 from console.doctor import doctor
+from console.forms import forms
 from console.keys import keys
 from console.ledger import ledger
 from console.operator import Operator
@@ -16,7 +17,7 @@ from console.subjects import subjects
 from console.witness import witness
 from schemas.settings import Settings
 
-COMMANDS = (consents, database, deliveries, doctor, keys, ledger, receipts, relays, requests, subjects, witness)
+COMMANDS = (consents, database, deliveries, doctor, forms, keys, ledger, receipts, relays, requests, subjects, witness)
 
 
 def register_commands(app: Flask, settings: Settings) -> None:
