@@ -19,7 +19,6 @@ from workers.context import now_ms
 
 COLUMNS = ("id", "right", "source", "status", "asked", "confirmed", "due", "days_left")
 STATUSES = (rights_requests.ASKED, rights_requests.CONFIRMED, rights_requests.EXPIRED)
-SOON_DAYS = 7
 
 
 @click.group()
@@ -96,16 +95,3 @@ def _summary(row: Row[Any], now: int) -> dict[str, Any]:
         "due": row.due_at_ms and local_day(row.due_at_ms).isoformat(),
         "days_left": row.due_at_ms and days_left(row.due_at_ms, now),
     }
-
-
-def assess_requests(operator: Operator) -> tuple[str, str, str]:
-    """Level, check and finding for the doctor: is anything due soon, or overdue?"""
-    now = now_ms()
-    with operator.context.database.read() as connection:
-        standing = rights_requests.standing(connection, now)
-    if standing.next_due_at_ms is None:
-        return "ok", "requests", "none confirmed and due"
-    left = days_left(standing.next_due_at_ms, now)
-    level = "fault" if standing.overdue else "warning" if left <= SOON_DAYS else "ok"
-    next_due = f"the next on {local_day(standing.next_due_at_ms)}"
-    return level, "requests", f"{standing.confirmed} confirmed and due, {next_due}, {standing.overdue} overdue"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from console.doctor import installation, operation, senders
+from console.doctor import deadlines, installation, operation, senders
 from console.doctor.finding import FAULT, Finding
 from console.operator import Exit, Operator, Speaker, command
 from ledger.errors import LedgerError
@@ -12,8 +12,9 @@ from schemas.policy import PolicyError
 
 CHECKS = (
     *(installation.database, installation.queue, installation.secrets, installation.processors),
-    *(senders.health, senders.rotation, senders.intake, senders.unread),
+    *(senders.health, senders.rotation, senders.versions, senders.intake, senders.unread),
     *(operation.work, operation.clock, operation.signer, operation.quarantine, operation.publishing),
+    deadlines.requests,
 )
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from console.requests import assess_requests
+from console.doctor.deadlines import requests
+from console.doctor.finding import FAULT, OK, WARNING, Finding
 from ledger.deadlines import due_at_ms, local_day
 from ledger.links import REQUEST, confirmations
 from schemas.message import Message, MessageType
@@ -82,20 +83,20 @@ def test_what_is_no_request_is_not_found(desk: Desk, name: str) -> None:
     assert desk.world.command("requests", "show", name).exit_code == 1
 
 
-def test_the_doctor_is_told_what_is_due(desk: Desk) -> None:
+def test_the_doctor_tells_what_is_due(desk: Desk) -> None:
     operator = desk.world.console.app.extensions["operator"]
-    assert assess_requests(operator) == ("ok", "requests", "none confirmed and due")
+    assert list(requests(operator)) == [Finding(OK, "requests", "none confirmed and due")]
     now = now_ms()
-    for right, at_ms, level, count in (
-        ("access", now, "ok", "1 confirmed"),
-        ("objection", now - 27 * DAY_MS, "warning", "2 confirmed"),
-        ("erasure", now - 40 * DAY_MS, "fault", "3 confirmed"),
+    for count, (right, at_ms, level) in enumerate(
+        [("access", now, OK), ("objection", now - 27 * DAY_MS, WARNING), ("erasure", now - 40 * DAY_MS, FAULT)], 1
     ):
         ask(desk, right, at_ms, confirm=True)
-        told = assess_requests(operator)
-        assert told[:2] == (level, "requests")
-        assert told[2].startswith(count)
-    assert told[2].endswith("1 overdue")
+        (told,) = requests(operator)
+        next_due = local_day(due_at_ms(at_ms, 1))
+        overdue = int(level == FAULT)
+        assert told.level == level
+        assert told.finding == f"{count} confirmed and due, the next on {next_due}, {overdue} overdue"
+    assert told.finding in desk.world.command("doctor").stdout
 
 
 def test_since_when_somebody_is_a_customer_stands_beside_the_answer_and_changes_nothing(desk: Desk) -> None:
