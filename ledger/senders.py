@@ -15,9 +15,9 @@ from ledger.inbox import CONFLICT, PARKED
 from ledger.tables import inbox, ledger_entry
 from schemas.entry import Kind
 from schemas.policy import Policy
+from schemas.stripe.shape import SOURCE as STRIPE
 from schemas.understanding import FORM_PREFIX
 
-STRIPE = "stripe"
 HOUR_MS = 60 * 60 * 1000
 DAY_MS = 24 * HOUR_MS
 RECENT = 100  # deliveries that say how a sender is doing

@@ -7,15 +7,18 @@ from sqlalchemy import select
 from console.doctor.finding import FAULT, OK, WARNING, Finding, span
 from console.operator import Operator, at
 from ledger import senders
-from ledger.senders import STRIPE
 from ledger.tables import intake_position, unread_field
+from ledger.versions import foreign_versions
 from schemas.dialects import DIALECTS, OMITTED
 from schemas.settings import form_secrets_name
+from schemas.stripe.event import RELEASE
+from schemas.stripe.shape import SOURCE as STRIPE
 from schemas.understanding import FORM_PREFIX
 from workers.context import now_ms
 
+GMAIL = "gmail"
 SKEW_MAX_MS = 60_000  # at 300 s a signature is refused (webhooks/signatures.py)
-UNUSED_MS = 7 * senders.DAY_MS
+UNUSED_MS = FOREIGN_MS = 7 * senders.DAY_MS
 CHECKED_LATE_MS = 26 * senders.HOUR_MS  # a source is asked for everything once a night
 EXPIRING_MS = 48 * senders.HOUR_MS
 NAMES_SHOWN = 5
@@ -33,7 +36,6 @@ def health(operator: Operator) -> Iterator[Finding]:
     forms = operator.context.policy.forms.values()
     omitting = {FORM_PREFIX + form.key for form in forms if DIALECTS[form.dialect].unticked == OMITTED}
     with operator.context.database.read() as connection:
-        conflicts = senders.conflicts(connection)
         for source in senders.sources_of(operator.context.policy):
             standing = senders.standing_of(connection, source)
             if standing is not None:
@@ -42,9 +44,9 @@ def health(operator: Operator) -> Iterator[Finding]:
             # Other dialects park a form whose field was renamed; here it only looks like a no.
             if source in omitting:
                 yield from _noes(source, senders.noes_in_a_row(connection, source))
-            if source in conflicts:
-                told = f"{conflicts[source]} parked whose id came before with other content"
-                yield Finding(FAULT, "senders", f"{source}: {told}: flask deliveries list --source {source}")
+        for source, count in senders.conflicts(connection).items():
+            told = f"{count} parked whose id came before with other content"
+            yield Finding(FAULT, "senders", f"{source}: {told}: flask deliveries list --source {source}")
 
 
 def _standing(one: senders.Standing) -> Iterator[Finding]:
@@ -111,8 +113,19 @@ def intake(operator: Operator) -> Iterator[Finding]:
         if row.expires_at_ms is not None and row.expires_at_ms - now_ms() < EXPIRING_MS:
             told = f"its subscription ends at {at(row.expires_at_ms)} and was not renewed"
             yield Finding(FAULT, "intake", f"{row.source}: {told}")
-    if operator.settings.stripe_api_key and STRIPE not in {row.source for row in rows}:
-        yield Finding(WARNING, "intake", f"{STRIPE}: never asked for what it could not deliver: is the intake running?")
+    settings = operator.settings
+    for source, is_set in ((STRIPE, settings.stripe_api_key), (GMAIL, settings.gmail_mailbox)):
+        if is_set and source not in {row.source for row in rows}:
+            yield Finding(WARNING, "intake", f"{source}: never asked: is the intake running?")
+
+
+def versions(operator: Operator) -> Iterator[Finding]:
+    """Events that speak a version whose description was not read here are read all the same; they may say it anew."""
+    with operator.context.database.read() as connection:
+        spoken = foreign_versions(connection, now_ms() - FOREIGN_MS)
+    for version in spoken:
+        told = f"its events speak version {version}, this release was written for {RELEASE}: set the endpoint's version"
+        yield Finding(WARNING, "senders", f"{STRIPE}: {told}")
 
 
 def unread(operator: Operator) -> Iterator[Finding]:

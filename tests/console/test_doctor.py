@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from ledger.heartbeat import beat
 from ledger.senders import DAY_MS, HOUR_MS, NOES_MAX, fingerprint
 from ledger.tables import intake_position, unread_field
 from schemas.entry import Kind
 from tests.ledger import deliveries
-from tests.world import SIGNED_SECRET, World, settings_for
+from tests.world import SIGNED_SECRET, World, checkout_event, settings_for
 from workers.context import now_ms
 
 SOURCE = "form:newsletter"
@@ -157,11 +158,25 @@ def test_a_subscription_that_ends_soon_is_a_fault(world: World, expires_in_ms: i
 
 def test_with_a_key_for_stripe_it_must_have_been_asked(tmp_path: Path) -> None:
     world = World(replace(settings_for(tmp_path), stripe_api_key="rk_test_0123456789abcdef"))
-    told = ("warning", "stripe: never asked for what it could not deliver: is the intake running?")
+    told = ("warning", "stripe: never asked: is the intake running?")
     assert findings(world, "intake") == [told]
     ask(world, "stripe", 0)
     assert told not in findings(world, "intake")
     world.close()
+
+
+def test_events_of_a_version_that_nobody_read_here_are_told_for_a_week(world: World) -> None:
+    beat(world.database, "stripe-version:2027-03-31.fuchsia", now_ms() - 8 * DAY_MS)
+    assert findings(world) == []
+    assert world.post_stripe(checkout_event(api_version="2027-03-31.fuchsia")).status_code == 200
+    ((level, told),) = [one for one in findings(world) if "version" in one[1]]
+    assert level == "warning"
+    assert told.startswith("stripe: its events speak version 2027-03-31.fuchsia, this release was written for ")
+
+
+def test_a_conflict_of_a_source_that_left_the_policy_is_told_too(world: World) -> None:
+    deliver(world, 1, source="form:gone", status="parked", reason="conflict")
+    assert [level for level, _ in findings(world)] == ["fault"]
 
 
 def test_fields_that_nobody_reads_are_named_but_not_all_of_them(world: World) -> None:
