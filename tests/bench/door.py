@@ -75,8 +75,8 @@ class Benchmark:
 
     def _door_round(self, folder: Path) -> None:
         """Both doors on empty databases: each kind of delivery to ours and to the floor; then both drains."""
-        installation = install(folder, self._valkey.url)
         with (
+            install(folder, self._valkey.url) as installation,
             serve(OURS, installation.environment, installation.log_path) as ours,
             serve(FLOOR, installation.environment, installation.log_path) as floor,
         ):
@@ -102,8 +102,10 @@ class Benchmark:
 
     def _queue_round(self, folder: Path) -> None:
         """Answer times of one server while the queue runs, is killed and is paused."""
-        installation = install(folder, self._valkey.url)
-        with serve(OURS, installation.environment, installation.log_path) as server:
+        with (
+            install(folder, self._valkey.url) as installation,
+            serve(OURS, installation.environment, installation.log_path) as server,
+        ):
             for state in (RUNNING, KILLED, PAUSED):
                 with self._queue_is(state):
                     self._load(server, FORM, self._size.warm_up)

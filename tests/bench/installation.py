@@ -1,8 +1,11 @@
-"""A fresh installation for each round: a folder with keys and an empty, migrated SQLite database."""
+"""A fresh installation for each round: a folder with keys and an empty, migrated database, of either kind."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from sqlalchemy import create_engine
 
 from ledger.database import Database
 from ledger.keyring import generate_keys, write_keys
@@ -10,7 +13,9 @@ from ledger.migrate import upgrade
 from ledger.sqlite import sqlite
 from schemas.settings import form_secrets_name
 from tests.bench.deliveries import FORM_KEY
+from tests.bench.floor import CONNECTION_SETTING
 from tests.bench.floor import DATABASE as FLOOR_DATABASE
+from tests.postgres import PostgresServer
 from tests.stack import ROOT, own_environment
 from tests.world import ORIGIN, SIGNED_SECRET, STRIPE_SECRET
 
@@ -20,10 +25,12 @@ THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """`environment`: what a process of ours needs to run in `folder`."""
+    """`environment`: what a process of ours, or of the floor, needs to run in `folder`."""
 
     folder: Path
     environment: Mapping[str, str]
+    url: str
+    floor_url: str
 
     @property
     def log_path(self) -> Path:
@@ -31,25 +38,41 @@ class Installation:
 
     def accepted(self) -> int:
         """Deliveries that wait to be recorded. A parked one would be missing here."""
-        return _count(self.folder / DATABASE, "SELECT count(*) FROM inbox WHERE status = 'new'")
+        return _count(self.url, "SELECT count(*) FROM inbox WHERE status = 'new'")
 
     def recorded(self) -> int:
-        return _count(self.folder / DATABASE, "SELECT count(*) FROM inbox WHERE status = 'recorded'")
+        return _count(self.url, "SELECT count(*) FROM inbox WHERE status = 'recorded'")
 
     def stored(self) -> int:
         """Rows of the floor."""
-        return _count(self.folder / FLOOR_DATABASE, "SELECT count(*) FROM delivery")
+        return _count(self.floor_url, "SELECT count(*) FROM delivery")
 
 
-def install(folder: Path, redis_url: str) -> Installation:
-    """Everything is set here, the defaults too, so that nobody's .env changes what is measured."""
+@contextlib.contextmanager
+def install(folder: Path, redis_url: str, postgresql: PostgresServer | None = None) -> Iterator[Installation]:
+    """On SQLite in `folder`, or on two fresh databases of a server of PostgreSQL: ours and the floor's.
+
+    Everything is set here, the defaults too, so that nobody's .env changes what is measured.
+    """
     folder.mkdir(mode=0o700)
     write_keys(folder / "keys", generate_keys(ORIGIN))
-    url = f"sqlite:///{folder / DATABASE}"
-    database = Database(url, checkpoints=True)
-    upgrade(database)
-    database.close()
-    settings = {
+    with contextlib.ExitStack() as stack:
+        if postgresql is None:
+            url, floor_url, floor = f"sqlite:///{folder / DATABASE}", f"sqlite:///{folder / FLOOR_DATABASE}", {}
+        else:
+            name = folder.name.replace("-", "_")
+            url = stack.enter_context(postgresql.fresh_database(name))
+            floor_url = stack.enter_context(postgresql.fresh_database(f"{name}_floor"))
+            floor = {CONNECTION_SETTING: floor_url.replace("postgresql+psycopg", "postgresql")}
+        database = Database(url, checkpoints=True)
+        upgrade(database)
+        database.close()
+        environment = own_environment() | floor | _settings(folder, url, redis_url)
+        yield Installation(folder, environment, url, floor_url)
+
+
+def _settings(folder: Path, url: str, redis_url: str) -> dict[str, str]:
+    return {
         "DATA_DIR": str(folder),
         "DATABASE_URL": url,
         "REDIS_URL": redis_url,
@@ -63,13 +86,12 @@ def install(folder: Path, redis_url: str) -> Installation:
         form_secrets_name(FORM_KEY): SIGNED_SECRET,
         "LOG_LEVEL": "INFO",
     }
-    return Installation(folder, own_environment() | settings)
 
 
-def _count(path: Path, query: str) -> int:
-    connection = sqlite.connect(path)
+def _count(url: str, query: str) -> int:
+    engine = create_engine(url, module=sqlite) if url.startswith("sqlite:") else create_engine(url)
     try:
-        (count,) = connection.execute(query).fetchone()
-        return int(count)
+        with engine.connect() as connection:
+            return int(connection.exec_driver_sql(query).scalar_one())
     finally:
-        connection.close()
+        engine.dispose()
