@@ -62,13 +62,13 @@ def texts_of(value: object) -> tuple[str, ...] | None:
         return (str(value),)
     if not isinstance(value, list):
         return None
-    found: tuple[str, ...] = ()
+    found: list[str] = []
     for item in value:
         texts = None if isinstance(item, list) else texts_of(item)
         if texts is None:
             return None
-        found += texts
-    return found
+        found.extend(texts)
+    return tuple(found)
 
 
 def _unbracketed(name: str) -> tuple[str, bool]:

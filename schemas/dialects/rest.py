@@ -1,7 +1,7 @@
 """The rest of a submission: what nobody reads is left out, and of that only rules and plain names are told."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
 from marshmallow import ValidationError
@@ -17,7 +17,7 @@ _SEPARATORS = str.maketrans("", "", "._-")
 _MANY_DIGITS = re.compile("[0-9]{6}")  # a date, a telephone number, an account: a field's number is shorter
 
 
-def rest_of(fields: Fields, read: Collection[str], dialect: Dialect) -> tuple[tuple[Dropped, ...], tuple[str, ...]]:
+def rest_of(fields: Fields, read: AbstractSet[str], dialect: Dialect) -> tuple[tuple[Dropped, ...], tuple[str, ...]]:
     """What of the rest was forbidden, by its name, or by its value where that is a number and nothing else (browser
     versions look like anything); and the names of the rest, for whoever wonders why a field is never heard.
     """

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.webhooks.capture import inbox_rows, post
+from tests.webhooks.capture import inbox_rows, post, read_capture
+from tests.webhooks.plugins import plugin_world, send_capture
 from tests.world import ROOT, World, settings_for
 
 FORM = "newsletter-contact-form-7"
@@ -44,3 +46,34 @@ def test_another_site_or_none_is_refused_and_nothing_is_stored(bound_world: Worl
     answer = post(bound_world, FORM, BODY, **{"User-Agent": agent})
     assert (answer.status_code, answer.get_json()["error"]["reason"]) == (401, "site_not_allowed")
     assert inbox_rows(bound_world) == 0
+
+
+@pytest.mark.parametrize(
+    ("agent", "status"),
+    [
+        ("WordPress/6.8.12; https://vizprostage.wpengine.com", 401),
+        ("WordPress/6.8.12; https://VIZPROSTAGE.WPEnginePowered.com:443", 401),
+        ("WordPress/6.8.12; https://wpengine.com.example.no", 200),
+        ("WordPress/6.8.12; https://www.example.no", 200),
+        ("curl/8.0", 200),
+    ],
+)
+def test_a_form_that_names_no_sites_takes_any_but_a_staging_copy(world: World, agent: str, status: int) -> None:
+    assert post(world, FORM, BODY, **{"User-Agent": agent}).status_code == status
+    assert inbox_rows(world) == (1 if status == 200 else 0)
+
+
+def test_a_site_is_asked_for_only_of_who_knows_the_secret(world: World) -> None:
+    headers = {"User-Agent": "WordPress/6.8; https://x.wpengine.com", "X-Gdpr-Token": "wrong"}
+    answer = world.client.post(f"/webhooks/forms/{FORM}", data=BODY, content_type="application/json", headers=headers)
+    assert answer.get_json()["error"]["reason"] == "secret_mismatch"
+
+
+def test_woocommerce_names_its_site_in_a_header_of_its_own(tmp_path: Path) -> None:
+    world = plugin_world(tmp_path)
+    capture = read_capture("woocommerce_customer-created_A_same-delivery-id.http")
+    staged = {**capture.headers, "X-WC-Webhook-Source": "https://shopstage.wpengine.com/"}
+    answer = send_capture(world.client, "customers-woocommerce", replace(capture, headers=staged))
+    assert (answer.status_code, answer.get_json()["error"]["reason"]) == (401, "site_not_allowed")
+    assert send_capture(world.client, "customers-woocommerce", capture).status_code == 200
+    world.close()
