@@ -11,8 +11,10 @@ from schemas.log_line import configure_logging
 from schemas.policy import load_policy
 from schemas.settings import Settings, load_settings
 from webhooks.answers import register_answers
+from webhooks.certificates import Certificates
 from webhooks.door import Door
 from webhooks.forms import forms_blueprint
+from webhooks.gmail import gmail_blueprint
 from webhooks.health import health_blueprint
 from webhooks.ledger import ledger_blueprint
 from webhooks.links import links_blueprint
@@ -20,6 +22,7 @@ from webhooks.metrics import metrics_blueprint
 from webhooks.openapi import openapi_blueprint
 from webhooks.requests import BODY_SIZE_MAX_BYTES
 from webhooks.stripe import stripe_blueprint
+from workers.connections import session_to
 from workers.context import now_ms, warn_of_sqlite
 from workers.doorbell import Doorbell
 
@@ -60,6 +63,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         metrics_blueprint,
     ):
         app.register_blueprint(make(door))
+    certificates = Certificates(settings.google_certs_url, session_to(settings, settings.google_certs_url))
+    app.extensions["certificates"] = certificates
+    app.register_blueprint(gmail_blueprint(door, certificates))
     app.register_blueprint(openapi_blueprint(settings.public_url))
     register_answers(app)
     return app

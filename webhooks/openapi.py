@@ -126,8 +126,11 @@ def _object(**members: Document) -> Document:
 
 _TEXT: Document = {"type": "string"}
 _HASHES: Document = {"type": "array", "items": {"type": "string", "contentEncoding": "base64"}}
+_OUTCOMES = [outcome.value for outcome in Acceptance]
 _SCHEMAS: Mapping[str, Document] = {
-    "Acceptance": _object(status={"enum": [outcome.value for outcome in Acceptance]}),
+    "Acceptance": _object(status={"enum": _OUTCOMES}),
+    "Submitted": _object(status={"enum": [*_OUTCOMES, "ignored"]}),
+    "Heard": _object(status={"const": "heard"}),
     "Alive": _object(status={"const": "alive"}),
     "Ready": _object(
         status={"const": "ready"},
@@ -149,7 +152,11 @@ _SECURITY: Mapping[str, Document] = {
     "webhookId": _header("webhook-id", "Standard Webhooks: the message's id."),
     "webhookTimestamp": _header("webhook-timestamp", "Standard Webhooks: unix seconds, at most 5 minutes off."),
     "webhookSignature": _header("webhook-signature", 'Standard Webhooks: HMAC of "id.timestamp.body".'),
+    "wpformsSignature": _header("X-WPForms-Webhook-Signature", "As WPForms makes it, at most 5 minutes off."),
+    "woocommerceSignature": _header("X-WC-Webhook-Signature", "As WooCommerce makes it: base64 HMAC of the body."),
+    "wpWebhooksSignature": _header("X-WP-Webhook-Signature", "As WP Webhooks makes it: base64 HMAC of the body."),
     "stripeSignature": _header("Stripe-Signature", "As Stripe makes it, at most 5 minutes off."),
+    "pushToken": {"type": "http", "scheme": "bearer", "description": "As Google signs it for a push subscription."},
     "auditorKey": {"type": "http", "scheme": "bearer", "description": "A key of AUDITOR_KEYS."},
 }
 _HEADERS: Mapping[int, tuple[str, str, Document]] = {

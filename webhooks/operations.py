@@ -37,6 +37,13 @@ SIGNATURE: Reasons = {
     401: ("signature_malformed", "signature_mismatch", "signature_outside_window", "no_secret_configured")
 }
 SECRET: Reasons = {401: ("secret_missing", "secret_mismatch", "signature_malformed", "no_secret_configured")}
+PUSH_TOKEN: Reasons = {
+    400: ("push_malformed",),
+    401: ("token_missing", "token_malformed", "token_outside_window", "signature_mismatch")
+    + ("issuer_mismatch", "audience_mismatch", "account_mismatch", "subscription_mismatch"),
+    404: ("sender_not_configured", "not_found"),
+    503: ("certificates_awaited",),
+}
 SENDER: Reasons = {401: ("site_not_allowed",), 404: ("form_unknown", "not_found")}
 LINK: Reasons = {404: ("link_unknown", "not_found")}
 PRESSED: Reasons = {400: ("nothing_confirmed",), 413: ("body_too_large",)}
@@ -137,6 +144,13 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "Confirm a rights request",
         _page("It is confirmed, or it came too late and the page says so."),
         (LINK, PRESSED, STORAGE),
+    ("POST", "/webhooks/gmail"): Operation(
+        "Gmail has news, says Pub/Sub",
+        {200: ("Heard: the mailbox will be asked. Nothing was stored.", JSON, schema_named("Heard"))},
+        (BODY, PUSH_TOKEN),
+        (("pushToken",),),
+        {JSON: PUSH},
+    ),
         (),
         {FORM: _pair("confirm", "1")},
     ),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # that never talks to them should not wait for them.
 
 
-def _session(settings: Settings, *urls: str, response_size_max_bytes: int = 65_536) -> OutgoingSession:
+def session_to(settings: Settings, *urls: str, response_size_max_bytes: int = 65_536) -> OutgoingSession:
     """A session that reaches only the hosts of these addresses."""
     hosts = frozenset(urlsplit(url).hostname or "" for url in urls)
     return OutgoingSession(
@@ -34,7 +34,7 @@ def _wordpress(settings: Settings, _policy: Policy) -> "WordPressConnection | No
 
     if settings.wordpress_url is None or settings.wordpress_secret is None:
         return None
-    session = _session(settings, settings.wordpress_url)
+    session = session_to(settings, settings.wordpress_url)
     return WordPressConnection(settings.wordpress_url, settings.wordpress_secret, session)
 
 
@@ -43,7 +43,7 @@ def _stripe(settings: Settings, _policy: Policy) -> "StripeConnection | None":
 
     if settings.stripe_api_key is None:
         return None
-    session = _session(settings, settings.stripe_api_base, response_size_max_bytes=RESPONSE_SIZE_MAX_BYTES)
+    session = session_to(settings, settings.stripe_api_base, response_size_max_bytes=RESPONSE_SIZE_MAX_BYTES)
     return StripeConnection(settings.stripe_api_key, settings.stripe_api_base, session)
 
 
@@ -55,7 +55,7 @@ def _google(settings: Settings, policy: Policy) -> "GoogleConnection | None":
         return None
     try:
         credentials = json.loads(settings.google_credentials)
-        session = _session(settings, settings.google_api_base, credentials["token_uri"])
+        session = session_to(settings, settings.google_api_base, credentials["token_uri"])
     except (ValueError, KeyError, TypeError):
         raise RelayError("google_credentials_malformed", halt=True) from None
     groups = policy.processors["google"].groups if "google" in policy.processors else {}

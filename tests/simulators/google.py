@@ -1,4 +1,4 @@
-"""Google, as far as the relays use it: the token endpoint and the members of groups in the Directory API.
+"""Google, as far as it is asked: the token endpoint, members of groups in the Directory API, a mailbox in Gmail.
 
 Facts: https://developers.google.com/workspace/admin/directory/reference/rest/v1/members and the discovery
 document, which `--contract` applies to every request.
@@ -16,11 +16,13 @@ from urllib.parse import parse_qsl
 from google.auth import jwt
 
 from tests.simulators.exchange import Reply, Request, SeedError, Simulator, body_for_journal, check_seed_names
+from tests.simulators.gmail import EMPTY_MAILBOX, GMAIL, answer_gmail, check_mailbox
 from tests.simulators.google_contract import ContractViolation, GoogleContract
 from tests.simulators.google_tokens import DEFAULT_GRANTS, SCOPE_PREFIX, TokenEndpoint, make_service_account
 from tests.simulators.server import argument_parser, serve
 
-SEED_NAMES = frozenset({"groups", "grants", "subjects", "tokens"})
+SEED_NAMES = frozenset({"groups", "grants", "subjects", "tokens", "mailbox", "certificates"})
+CERTIFICATES_PATH = "/oauth2/v1/certs"  # of push tokens
 GROUPS = ("admin", "directory", "v1", "groups")
 WRITE_SCOPES = frozenset({SCOPE_PREFIX + "admin.directory.group", SCOPE_PREFIX + "admin.directory.group.member"})
 READ_SCOPES = WRITE_SCOPES | {scope + ".readonly" for scope in WRITE_SCOPES}
@@ -59,14 +61,23 @@ class Google(Simulator):
     def __init__(self, service_account: Mapping[str, Any], contract: GoogleContract | None) -> None:
         self._tokens = TokenEndpoint(service_account)
         self._contract = contract
-        self.state = {"groups": {}, "grants": list(DEFAULT_GRANTS), "subjects": None, "tokens": {}}
+        self.state = {
+            "groups": {},
+            "grants": list(DEFAULT_GRANTS),
+            "subjects": None,
+            "tokens": {},
+            "mailbox": EMPTY_MAILBOX,
+            "certificates": {},
+        }
 
     def seed(self, document: Mapping[str, Any]) -> None:
-        """subjects: who may be impersonated, null = anybody. tokens: {} makes every token invalid."""
+        """subjects: who may be impersonated, null = anybody. tokens: {} makes every token invalid. mailbox: as
+        tests.simulators.gmail says. certificates: key id -> certificate of whoever signs pushes."""
         check_seed_names(document, SEED_NAMES)
         for group, members in document.get("groups", {}).items():
             if not isinstance(members, list) or not all(isinstance(each, str) for each in members):
                 raise SeedError(f"the members of {group} are not a list of addresses")
+        check_mailbox(document.get("mailbox", EMPTY_MAILBOX))
         self.state.update(json.loads(json.dumps(dict(document))))
 
     def decoded(self, request: Request) -> tuple[Any, Any]:
@@ -84,7 +95,7 @@ class Google(Simulator):
         return google_error(status, reason, message).body
 
     def refuse(self, request: Request) -> Reply | None:
-        if self._contract is None or request.path == "/token":
+        if self._contract is None or request.path in ("/token", CERTIFICATES_PATH):
             return None
         try:
             self._contract.check(request.method, request.segments, request.pairs, request.body)
@@ -96,7 +107,14 @@ class Google(Simulator):
         if (request.method, request.path) == ("POST", "/token"):
             form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
             return self._tokens.issue(self.state, form)
+        if (request.method, request.path) == ("GET", CERTIFICATES_PATH):
+            return Reply(200, self.state["certificates"], {"Cache-Control": "public, max-age=19800, must-revalidate"})
         segments = request.segments
+        if segments[:3] == GMAIL:
+            known = self._known(request)
+            return (
+                google_error(401, "authError", "Invalid Credentials") if known is None else self._gmail(request, known)
+            )
         insertion = request.method == "POST" and len(segments) == 6
         single = request.method in ("GET", "DELETE") and len(segments) == 7
         if segments[:4] != GROUPS or segments[5:6] != ("members",) or not (insertion or single):
@@ -109,10 +127,25 @@ class Google(Simulator):
             return google_error(404, "notFound", "Resource Not Found: groupKey")
         return self._insert(group, request) if insertion else self._single(group, segments[6], request.method)
 
-    def _unauthorised(self, request: Request) -> Reply | None:
+    def _gmail(self, request: Request) -> Reply:
+        known = self._known(request)
+        if known is None:
+            return google_error(401, "authError", "Invalid Credentials")
+        answered = answer_gmail(self.state["mailbox"], request, known)
+        if isinstance(answered, Reply):
+            return answered
+        status, reason, message = answered
+        return google_error(status, reason, message)
+
+    def _known(self, request: Request) -> Mapping[str, Any] | None:
+        """What the request's token may do; None if it is none or has expired."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        known = self.state["tokens"].get(token) if scheme == "Bearer" else None
-        if known is None or known["expires_at"] <= time.time():
+        known: Mapping[str, Any] | None = self.state["tokens"].get(token) if scheme == "Bearer" else None
+        return known if known is not None and known["expires_at"] > time.time() else None
+
+    def _unauthorised(self, request: Request) -> Reply | None:
+        known = self._known(request)
+        if known is None:
             return google_error(401, "authError", "Invalid Credentials")
         if not set(known["scopes"]) & (READ_SCOPES if request.method == "GET" else WRITE_SCOPES):
             return google_error(403, "insufficientPermissions", "Request had insufficient authentication scopes.")

@@ -1,4 +1,4 @@
-"""Google's discovery document of the Directory API, applied strictly to every request.
+"""Google's discovery documents of the Directory and Gmail APIs, applied strictly to every request.
 
 The documents come with `googleapiclient`, a development dependency, so they are looked up only when asked for.
 """
@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-DOCUMENT = "discovery_cache/documents/admin.directory_v1.json"
+DOCUMENTS = "discovery_cache/documents"
+APIS = ("admin.directory_v1", "gmail.v1")
 SCALARS = {"boolean": "true|false", "integer": r"-?\d+", "number": r"-?\d+(\.\d+)?"}
 JSON_TYPES: dict[str, type | tuple[type, ...]] = {
     "array": list,
@@ -33,26 +34,25 @@ class GoogleContract:
         found = importlib.util.find_spec("googleapiclient")
         if found is None or found.origin is None:
             raise FileNotFoundError("--contract needs google-api-python-client")
-        document = json.loads((Path(found.origin).parent / DOCUMENT).read_text())
-        self._methods = list(methods(document))
-        self._schemas: dict[str, Any] = document["schemas"]
-        self._everywhere: dict[str, Any] = document["parameters"]
+        folder = Path(found.origin).parent / DOCUMENTS
+        documents = [json.loads((folder / f"{api}.json").read_text()) for api in APIS]
+        self._methods = [method | {"api": document} for document in documents for method in methods(document)]
 
     def check(self, method: str, segments: Sequence[str], pairs: Sequence[tuple[str, str]], body: bytes) -> None:
         """Raises ContractViolation for an unknown path, parameter, type or enum value."""
         described = next((each for each in self._methods if fits(each, method, segments)), None)
         if described is None:
             raise ContractViolation("unknown path or method")
-        names = [name for name, _ in pairs]
-        if len(set(names)) < len(names):
-            raise ContractViolation("a parameter is given twice")
-        known = self._everywhere | {
+        known = described["api"]["parameters"] | {
             name: each for name, each in described.get("parameters", {}).items() if each["location"] == "query"
         }
+        names = [name for name, _ in pairs if not known.get(name, {}).get("repeated")]
+        if len(set(names)) < len(names):
+            raise ContractViolation("a parameter is given twice")
         for name, value in pairs:
             check_parameter(name, value, known)
         if "request" in described:
-            self._check_body(body, self._schemas[described["request"]["$ref"]])
+            self._check_body(body, described["api"]["schemas"][described["request"]["$ref"]])
         elif body:
             raise ContractViolation("a body on a method that takes none")
 
@@ -69,6 +69,8 @@ class GoogleContract:
                 raise ContractViolation(f"unknown field: {name}")
             if not isinstance(value, JSON_TYPES[shape.get("type", "object")]):
                 raise ContractViolation(f"not of type {shape.get('type')}: {name}")
+            if value not in shape.get("enum", [value]):
+                raise ContractViolation(f"not one of the allowed values: {name}")
 
 
 def methods(resource: Mapping[str, Any]) -> list[dict[str, Any]]:

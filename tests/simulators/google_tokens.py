@@ -23,7 +23,7 @@ AUDIENCE = "https://oauth2.googleapis.com/token"
 LIFETIME_MAX_S = 3600
 CLOCK_SKEW_MAX_S = 10
 SCOPE_PREFIX = "https://www.googleapis.com/auth/"
-DEFAULT_GRANTS = [SCOPE_PREFIX + "admin.directory.group.member", SCOPE_PREFIX + "gmail.send"]
+DEFAULT_GRANTS = [SCOPE_PREFIX + "admin.directory.group.member", SCOPE_PREFIX + "gmail.readonly"]
 UNAUTHORIZED = (
     "Client is unauthorized to retrieve access tokens using this method, "
     "or client not authorized for any of the scopes requested."

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from werkzeug.routing import Rule
 
 from schemas.settings import form_secrets_name
+from tests.simulators.google_push import ACCOUNT, AUDIENCE, SUBSCRIPTION, PushSigner, push_body
+from tests.simulators.process import SimulatorProcess
 from tests.stack import free_port, own_environment
-from tests.webhooks.pages import mail_both_links
+from tests.webhooks.pages import mail_both_links, mail_request
 from tests.world import STRIPE_SECRET, World, settings_for
 from webhooks.openapi import path_of
 from webhooks.operations import ANYWHERE, OPERATIONS
@@ -28,9 +31,10 @@ BY_METHOD = "method_not_allowed"  # 405, by whatever is not described: told once
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """With a checkpoint, an auditor, both kinds of link and a receipt."""
+    """With a checkpoint, an auditor, every kind of link and a receipt."""
     made = World(settings_for(tmp_path_factory.mktemp("described"), auditor_keys=(AUDITOR,)))
     mail_both_links(made)
+    mail_request(made)
     yield made
     made.close()
 
@@ -80,7 +84,16 @@ def test_what_every_route_can_say_is_said_of_every_route(document: dict[str, Any
 
 
 @pytest.fixture
-def served(installation: World) -> Iterator[str]:
+def google(tmp_path: Path) -> Iterator[tuple[str, PushSigner]]:
+    """Where Google's certificates are, and who signs with them."""
+    signer = PushSigner()
+    with SimulatorProcess("google", tmp_path) as process:
+        process.seed({"certificates": signer.certificates()})
+        yield f"{process.url}/oauth2/v1/certs", signer
+
+
+@pytest.fixture
+def served(installation: World, google: tuple[str, PushSigner]) -> Iterator[str]:
     """The installation behind the real server, as the Procfile starts it."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -96,6 +109,11 @@ def served(installation: World) -> Iterator[str]:
             "AUDITOR_KEYS": AUDITOR,
             "STRIPE_WEBHOOK_SECRETS": STRIPE_SECRET,
             "STRIPE_MODE": "any",
+            "GMAIL_PUSH_ACCOUNT": ACCOUNT,
+            "GMAIL_PUSH_AUDIENCE": AUDIENCE,
+            "GMAIL_PUSH_SUBSCRIPTION": SUBSCRIPTION,
+            "GOOGLE_CERTS_URL": google[0],
+            "UNSAFE_ALLOW_LOOPBACK": "true",
             "LOG_LEVEL": "ERROR",
         }
     )
@@ -107,6 +125,13 @@ def served(installation: World) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait()
+
+
+def wait_until_heard(url: str, token: str) -> None:
+    """The first push after a start finds no certificates yet."""
+    headers = {"Authorization": f"Bearer {token}"}
+    while requests.post(f"{url}/webhooks/gmail", json=push_body(), headers=headers, timeout=5).status_code == 503:
+        time.sleep(0.05)
 
 
 def mailed_receipt(world: World) -> Any:
@@ -125,11 +150,16 @@ def wait_until_live(url: str, server: "subprocess.Popen[bytes]") -> None:
     raise AssertionError("the server ended")
 
 
-def test_schemathesis_finds_nothing(installation: World, served: str, tmp_path: Path) -> None:
+def test_schemathesis_finds_nothing(
+    installation: World, google: tuple[str, PushSigner], served: str, tmp_path: Path
+) -> None:
+    push_token = google[1].token()
+    wait_until_heard(served, push_token)
     known = {
-        "links": {kind: installation.link(kind).rpartition("/")[2] for kind in ("w", "c")},
+        "links": {kind: installation.link(kind).rpartition("/")[2] for kind in ("w", "c", "r")},
         "receipt": mailed_receipt(installation),
         "auditor_key": AUDITOR,
+        "push_token": push_token,
     }
     (tmp_path / "installation.json").write_text(json.dumps(known))
     config = ROOT / "tests" / "webhooks" / "openapi" / "schemathesis.toml"

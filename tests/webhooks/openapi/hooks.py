@@ -14,6 +14,7 @@ from typing import Any
 import schemathesis
 from schemathesis.core import NOT_SET
 
+from tests.simulators.google_push import push_body
 from tests.world import FORM_SECRET, signed_headers, stripe_header
 
 INSTALLATION = Path(os.environ["INSTALLATION"])
@@ -37,6 +38,8 @@ class Sender:
                 case.path_parameters[name] = existing(case.path, name, len(str(made_up)))
         if case.path == "/ledger/proofs" and case.meta and case.meta.generation.mode.is_positive:
             case.body = known["receipt"]
+        if case.path == "/webhooks/gmail" and case.meta and case.meta.generation.mode.is_positive:
+            case.body = push_body()
         case.headers.update(credentials(case))
 
 
@@ -58,6 +61,8 @@ def credentials(case: schemathesis.Case) -> dict[str, str]:
         return signed_headers(raw, f"msg_{case.id}", int(time.time()))
     if case.path == "/webhooks/forms/{form_key}":
         return {"X-Gdpr-Token": FORM_SECRET}
+    if case.path == "/webhooks/gmail":
+        return {"Authorization": f"Bearer {KNOWN['push_token']}"}
     return {"Authorization": f"Bearer {KNOWN['auditor_key']}"} if "entries" in case.path else {}
 
 
