@@ -14,7 +14,7 @@ from schemas.dialects import DIALECTS, FORM, JSON, SECRET, STANDARD, WPFORMS, Di
 from schemas.dialects.body import parse_submission
 from schemas.dialects.fields import Fields
 from schemas.message import Message, MessageType
-from schemas.policy import ConsentField, Form, Policy
+from schemas.policy import ConsentField, Form, Policy, load_policy
 from schemas.refusal import NotUnderstood, Refused
 from schemas.strict_json import SyntaxRefused
 from schemas.understanding import FORM_PREFIX, Understood, understand
@@ -61,7 +61,8 @@ def forms() -> None:
 @command
 def list_forms(operator: Operator, speak: Speaker) -> None:
     """Every form of the policy: the address to paste, and whether its secret is set."""
-    policy, settings = operator.context.policy, operator.settings
+    settings = operator.settings
+    policy = load_policy(settings.policy_file)
     rows = [
         {
             "form": form.key,
@@ -106,7 +107,7 @@ def test_form(
     FILE is a body or a whole request (`-`: standard input); left out, the sample of the form's plugin. Exit 1 if the
     submission would be refused or parked.
     """
-    policy = operator.context.policy
+    policy = load_policy(operator.settings.policy_file)  # before there are keys or a database, too
     if form not in policy.forms:
         stop(Exit.USAGE, f"form_unknown: one of {', '.join(policy.forms)}")
     given = dict(map(_header, headers)) | ({"content-type": content_type} if content_type else {})

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app import create_console
 from console.forms import HINTS, PATH_ONLY, SAMPLES, samples_of
 from schemas.dialects import DIALECTS, SECRET
 from schemas.policy import load_policy
@@ -185,6 +186,13 @@ def test_the_list_has_every_form_with_what_to_paste(documented: World) -> None:
     for dialect in PATH_ONLY:
         assert rows[form_of(dialect)]["address"] == f"{base}/{form_of(dialect)}/<secret>"
     assert FORM_SECRET not in documented.command("forms", "list").output
+
+
+def test_it_works_before_there_are_keys_and_makes_nothing(tmp_path: Path) -> None:
+    app = create_console(settings_for(tmp_path))
+    for arguments in (["list"], ["test", CF7]):
+        assert app.test_cli_runner().invoke(args=["forms", *arguments]).exit_code == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_dialect_has_a_sample_and_every_hint_a_reason_that_exists() -> None:
