@@ -92,6 +92,18 @@ def _pair(name: str, value: str) -> Schema:
     return {"type": "object", "properties": {name: {"const": value}}, "required": [name]}
 
 
+PUSH: Schema = {
+    "type": "object",
+    "properties": {
+        "subscription": TEXT,
+        "message": {
+            "type": "object",
+            "properties": {"data": {"type": "string", "contentEncoding": "base64"}, "messageId": TEXT},
+            "required": ["data", "messageId"],
+        },
+    },
+    "required": ["message", "subscription"],
+}
 PARAMETERS: Mapping[str, tuple[str, Schema]] = {
     "form_key": ("The form's name in policy.toml.", {"type": "string", "pattern": "^[a-z0-9-]{1,60}$"}),
     "secret": ("The form's secret, for senders that can set no header.", {"type": "string", "minLength": 1}),
@@ -123,6 +135,13 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/webhooks/stripe/thin"): Operation(
         "A thin event of Stripe", TAKEN, (BODY, SIGNATURE, UNREAD, STORAGE), (("stripeSignature",),), {JSON: ANY}
     ),
+    ("POST", "/webhooks/gmail"): Operation(
+        "Gmail has news, says Pub/Sub",
+        {200: ("Heard: the mailbox will be asked. Nothing was stored.", JSON, schema_named("Heard"))},
+        (BODY, PUSH_TOKEN),
+        (("pushToken",),),
+        {JSON: PUSH},
+    ),
     ("GET", "/w/<token>"): Operation("The withdrawal page", _page("One button, which does it."), (LINK, STORAGE)),
     ("POST", "/w/<token>"): Operation(
         "Withdraw: by the button, or with one click (RFC 8058)",
@@ -144,13 +163,6 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "Confirm a rights request",
         _page("It is confirmed, or it came too late and the page says so."),
         (LINK, PRESSED, STORAGE),
-    ("POST", "/webhooks/gmail"): Operation(
-        "Gmail has news, says Pub/Sub",
-        {200: ("Heard: the mailbox will be asked. Nothing was stored.", JSON, schema_named("Heard"))},
-        (BODY, PUSH_TOKEN),
-        (("pushToken",),),
-        {JSON: PUSH},
-    ),
         (),
         {FORM: _pair("confirm", "1")},
     ),
