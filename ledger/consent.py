@@ -139,7 +139,7 @@ def _asked_lately(
 ) -> bool:
     """A sign-up form must not become a way to fill a mailbox, by no spelling of its address.
 
-    Whoever said stop is asked once a day at most; a mailbox of which nothing else is known gets one mail in all.
+    Whoever said stop is asked once a day at most; if that is all we know of a mailbox, it gets one mail a day in all.
     """
     wanted = {entry.purpose for entry in requested}
     since_ms = recorder.recorded_at_ms - (DAY_MS if stops or suppressed else RESEND_AFTER_MS)

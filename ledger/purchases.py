@@ -21,13 +21,14 @@ from schemas.message import Message
 def purchase(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
     """A paid checkout: no person is made by it; one whom we know has become a customer.
 
-    A newsletter box at the checkout is a sign-up of its own, beside it.
+    A newsletter box at the checkout is a sign-up of its own, beside it. `message.reported`: whether the shop's terms
+    were accepted, which belongs to the contract.
     """
     signed_up = sign_up(connection, recorder, message)
-    new = [_entry(recorder, message, Kind.PURCHASE)]
+    new = [_entry(recorder, message, Kind.PURCHASE, reason=message.reported)]
     handle = _known(connection, recorder, message.email)
     if handle is not None:
-        new.append(_entry(recorder, message, Kind.CUSTOMER, handle))
+        new.append(_entry(recorder, message, Kind.CUSTOMER, subject=handle))
     return signed_up + append(connection, recorder, new, first_ordinal=len(signed_up))
 
 
@@ -42,18 +43,21 @@ def _known(connection: Connection, recorder: Recorder, email: str | None) -> byt
     return handle
 
 
-def _entry(recorder: Recorder, message: Message, kind: Kind, handle: bytes | None = None) -> NewEntry:
+def _entry(
+    recorder: Recorder, message: Message, kind: Kind, *, subject: bytes | None = None, reason: str | None = None
+) -> NewEntry:
     return NewEntry(
         Entry(
             id=new_id(recorder.recorded_at_ms),
             kind=kind,
             recorded_at_ms=recorder.recorded_at_ms,
-            subject=handle,
+            subject=subject,
             occurred_at_ms=effective_at_ms(message.sent_at_ms, recorder.received_at_ms),
             received_at_ms=recorder.received_at_ms,
             basis="contract",
             source=message.source,
             method=message.method,
+            reason=reason,
         )
     )
 

@@ -165,9 +165,10 @@ def test_a_grant_is_for_one_spelling_only(desk: Desk) -> None:
 
 
 def test_a_purchase_alone_makes_no_subject(desk: Desk) -> None:
-    desk.say(purchase(), NOW_MS)
+    desk.say(replace(purchase(), reported="terms_accepted"), NOW_MS)
     (leaf,) = desk.world.leaves()
     assert (leaf["kind"], leaf["basis"], leaf.get("subject")) == ("purchase.recorded", "contract", None)
+    assert leaf["reason"] == "terms_accepted"
     assert (desk.count(subject), desk.count(consent_state)) == (0, 0)
 
 

@@ -107,7 +107,7 @@ def test_no_table_has_a_row_of_the_person_that_no_test_knows_of(desk: Desk) -> N
     """A new table with a column `subject` must be thought of here."""
     with_subject = {name for name, table in metadata.tables.items() if "subject" in table.c}
     assert with_subject == {
-        *("ledger_entry", "relay", "pending_withdrawal"),  # handles only, which then lead nowhere
+        *("ledger_entry", "relay", "pending_withdrawal", "rights_request"),  # handles only, which then lead nowhere
         *("subject_address", "vault", "consent_state", "link"),
     }
 
