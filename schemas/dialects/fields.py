@@ -41,7 +41,9 @@ def text_of(fields: Fields, name: str | None) -> str:
 
 def _walk(members: Mapping[str, object], prefix: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     for name, value in members.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, str):  # nearly all are
+            yield prefix + name, (value,)
+        elif isinstance(value, dict):
             yield from _walk(value, f"{prefix}{name}.")
         elif (texts := texts_of(value)) is not None:
             yield prefix + name, texts

@@ -24,8 +24,7 @@ def rest_of(fields: Fields, read: AbstractSet[str], dialect: Dialect) -> tuple[t
     dropped, unread = [], []
     for name in sorted(fields.keys() - read):
         value = " ".join(fields[name])
-        rule = (value and forbidden_field_name(name)) or (_NUMBER.fullmatch(value) and find_forbidden(value))
-        if rule:
+        if value and (rule := forbidden_field_name(name) or (_NUMBER.fullmatch(value) and find_forbidden(value))):
             dropped.append(Dropped("other", rule))
         elif len(name) <= NAME_SIZE_MAX and _is_plain(dialect.technical, name):
             unread.append(name)

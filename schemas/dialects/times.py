@@ -1,10 +1,11 @@
 """Times that senders write unambiguously; anything else is not a time to us."""
 
-import datetime
-from collections.abc import Callable
+import re
 
 from schemas.entry import parse_time
 from schemas.refusal import NotUnderstood
+
+_SECONDS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
 def parse_offset_time(text: str) -> int:
@@ -15,21 +16,20 @@ def parse_offset_time(text: str) -> int:
         raise NotUnderstood("time_not_understood") from None
 
 
-def _utc_time(shape: str) -> Callable[[str], int]:
-    """A parser of times in this shape, known to be UTC -> unix milliseconds."""
-
-    def parse(text: str) -> int:
-        try:
-            moment = datetime.datetime.strptime(text, shape).replace(tzinfo=datetime.UTC)
-        except ValueError:
-            raise NotUnderstood("time_not_understood") from None
-        return _since_1970(int(moment.timestamp()) * 1000)
-
-    return parse
+def parse_utc_time(text: str) -> int:
+    """`2026-11-23 01:25:45`, known to be UTC -> unix milliseconds."""
+    return _parse_utc(text, " ")
 
 
-parse_utc_time = _utc_time("%Y-%m-%d %H:%M:%S")
-parse_utc_time_with_t = _utc_time("%Y-%m-%dT%H:%M:%S")
+def parse_utc_time_with_t(text: str) -> int:
+    """`2026-11-23T01:25:45`, known to be UTC -> unix milliseconds."""
+    return _parse_utc(text, "T")
+
+
+def _parse_utc(text: str, between: str) -> int:
+    if not _SECONDS.fullmatch(text) or text[10] != between:
+        raise NotUnderstood("time_not_understood")
+    return parse_offset_time(f"{text}Z")
 
 
 def _since_1970(at_ms: int) -> int:
