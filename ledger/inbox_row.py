@@ -47,7 +47,8 @@ def _insert_text(dialect: Dialect) -> tuple[str, Callable[[dict[str, object]], A
 
 def _insert_statement(dialect: str) -> Any:
     make, greatest = (sqlite.insert, func.max) if dialect == "sqlite" else (postgresql.insert, func.greatest)
-    last = select(func.coalesce(func.max(inbox.c.received_at_ms), 0)).scalar_subquery()
+    newest = select(inbox.c.received_at_ms).order_by(inbox.c.id.desc()).limit(1).scalar_subquery()
+    last = func.coalesce(newest, 0)
     # Received time never steps back, whatever our clock does (decision 0001).
     statement = make(inbox).values(received_at_ms=greatest(last, bindparam("now_ms", type_=BigInteger)))
     return statement.on_conflict_do_nothing(index_elements=["source", "delivery_key"]).returning(inbox.c.id)

@@ -48,7 +48,7 @@ Index(
     sqlite_where=WITHOUT_SENDER_ID,
     postgresql_where=WITHOUT_SENDER_ID,
 )
-Index("inbox_by_received", inbox.c.received_at_ms)
+Index("inbox_by_source", inbox.c.source, inbox.c.received_at_ms)
 
 pending_withdrawal = Table(
     "pending_withdrawal",

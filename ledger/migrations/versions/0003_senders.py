@@ -22,6 +22,9 @@ def upgrade() -> None:
         sqlite_where=without_sender_id,
         postgresql_where=without_sender_id,
     )
+    # The newest time is that of the newest row; how a sender is doing is asked by source.
+    op.drop_index("inbox_by_received", "inbox")
+    op.create_index("inbox_by_source", "inbox", ["source", "received_at_ms"])
     op.create_table(
         "rights_request",
         sa.Column("id", sa.LargeBinary(), nullable=False),
