@@ -71,7 +71,7 @@ def _entries(connection: Connection, handle: bytes) -> list[dict[str, Any]]:
             "position": row.position,
             "recorded_at": leaf["recorded_at"],
             "kind": row.kind,
-            "about": leaf.get("purpose") or leaf.get("processor"),
+            "about": leaf.get("purpose") or leaf.get("right") or leaf.get("processor"),
             "outcome": leaf.get("outcome") or leaf.get("reason"),
         }
         for row, leaf in leaves

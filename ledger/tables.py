@@ -169,9 +169,9 @@ link = Table(
     "link",
     metadata,
     Column("id", LargeBinary, primary_key=True),  # random; what a token carries
-    Column("kind", Text, nullable=False),  # withdraw | confirm
+    Column("kind", Text, nullable=False),  # withdraw | confirm | request
     Column("subject", LargeBinary, ForeignKey("subject.handle"), nullable=False),
-    Column("purposes", Text, nullable=False),
+    Column("purposes", Text, nullable=False),  # of a request: the right
     Column("status", Text, nullable=False),  # open | used | closed
     Column("created_at_ms", BigInteger, nullable=False),
     Column("request_ids", Text, nullable=False),  # entries that a confirmation answers, hex, comma-separated
