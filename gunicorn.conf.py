@@ -21,13 +21,14 @@ from gunicorn.glogging import Logger
 
 from schemas.log_line import configure_logging, error_fields, log
 from schemas.settings import load_settings
+from webhooks.arrival import FIELD_SIZE_MAX_BYTES, LINE_SIZE_MAX_BYTES
 
 _settings = load_settings()
 
 # `make run` narrows this to 127.0.0.1 with GUNICORN_CMD_ARGS, gunicorn's own way to overrule this file.
 bind = f"0.0.0.0:{_settings.port}"
 proc_name = "samtykke"
-worker_class = "webhooks.serving.QuietWorker"  # gthread, with our own answer to what cannot be read
+worker_class = "webhooks.serving.DoorWorker"  # gthread, behind a loop that takes in whole requests
 workers = _settings.web_concurrency
 threads = _settings.web_threads
 timeout = 30
@@ -37,9 +38,14 @@ keepalive = 75
 # only worker is not: every sender would wait while the next one starts.
 max_requests = 20_000 if workers > 1 else 0
 max_requests_jitter = 2_000
-limit_request_line = 4_094
+worker_connections = 512  # of one process: the slowest has to go when there are more, docs/decisions/0003-the-door.md
+limit_request_line = LINE_SIZE_MAX_BYTES
 limit_request_fields = 64
-limit_request_field_size = 8_190
+limit_request_field_size = FIELD_SIZE_MAX_BYTES
+# No header says who asks, or where: SCRIPT_NAME would let a path past a proxy that closes it (gunicorn believes it from
+# 127.0.0.1), and nobody here asks for the scheme.
+forwarder_headers = ""
+secure_scheme_headers = {}
 control_socket_disable = True
 accesslog = None
 if Path("/dev/shm").is_dir():  # noqa: S108 - the heartbeat must not wait for a disk

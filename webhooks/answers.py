@@ -3,7 +3,7 @@
 import json
 
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from ledger.errors import DatabaseAwayError
 from ledger.inbox import Acceptance
@@ -47,6 +47,12 @@ def refusal(refused: Refused) -> Response:
 
 def register_answers(app: Flask) -> None:
     """Every way out of the application: refusals, our own faults, and the headers of each answer."""
+
+    @app.before_request
+    def _one_spelling() -> None:
+        """werkzeug takes "//metrics" for "/metrics", and a proxy may not."""
+        if request.environ["PATH_INFO"].startswith("//"):
+            raise NotFound
 
     @app.errorhandler(Refused)
     def _refused(refused: Refused) -> Response:

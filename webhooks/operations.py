@@ -19,6 +19,7 @@ JSON, FORM, HTML, BYTES = (
 # Groups of refusals: whatever does the same checks can say the same noes.
 ANYWHERE: Reasons = {
     400: ("request_malformed", "request_refused"),
+    408: ("request_too_slow",),
     414: ("request_line_too_long",),
     431: ("request_headers_too_large",),
     500: ("internal_error",),
@@ -81,6 +82,9 @@ TEXT: Schema = {"type": "string"}
 TAKEN = {
     200: ("Stored, or set aside for the operator: nothing needs to be sent again.", JSON, schema_named("Acceptance"))
 }
+SUBMITTED = {
+    200: ("The same; `ignored` is a plugin's own test, of which nothing is kept.", JSON, schema_named("Submitted"))
+}
 SUBMISSION = {JSON: ANY, FORM: {"type": "object"}}
 
 
@@ -117,14 +121,20 @@ PARAMETERS: Mapping[str, tuple[str, Schema]] = {
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/webhooks/forms/<form_key>"): Operation(
         "A submission of a website's form",
-        TAKEN,
+        SUBMITTED,
         (BODY, FORM_BODY, SIGNATURE, SECRET, SENDER, STORAGE),
-        (("formSecret",), ("webhookId", "webhookTimestamp", "webhookSignature")),
+        (
+            ("formSecret",),
+            ("webhookId", "webhookTimestamp", "webhookSignature"),
+            ("wpformsSignature",),
+            ("woocommerceSignature",),
+            ("wpWebhooksSignature",),
+        ),
         SUBMISSION,
     ),
     ("POST", "/webhooks/forms/<form_key>/<secret>"): Operation(
         "The same, for senders that can set no header",
-        TAKEN,
+        SUBMITTED,
         (BODY, FORM_BODY, SIGNATURE, SECRET, SENDER, STORAGE),
         (),
         SUBMISSION,
