@@ -137,12 +137,12 @@ NOT_TICKED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("form", "content_type", "body"), NOT_TICKED)
-def test_an_unticked_box_is_a_refusal(plugins: World, form: str, content_type: str, body: bytes) -> None:
-    assert status_of(send(plugins.client, form, body, content_type, TOKEN)) == (200, "accepted")
-    assert said(plugins) == [("kari@example.no", ["refused"])]
+def test_an_unticked_box_is_a_refusal(plugins: World) -> None:
+    for form, content_type, body in NOT_TICKED:
+        assert status_of(send(plugins.client, form, body, content_type, TOKEN)) == (200, "accepted")
+    assert said(plugins) == [("kari@example.no", ["refused"])] * len(NOT_TICKED)
     plugins.record()
-    assert plugins.kinds() == [("consent.refused", "newsletter")]
+    assert plugins.kinds() == [("consent.refused", "newsletter")] * len(NOT_TICKED)
 
 
 RENAMED = {
@@ -156,11 +156,10 @@ RENAMED = {
 }
 
 
-@pytest.mark.parametrize("reason", RENAMED)
-def test_a_renamed_field_is_parked_and_never_guessed(plugins: World, reason: str) -> None:
-    form, content_type, body = RENAMED[reason]
-    assert status_of(send(plugins.client, form, body, content_type, TOKEN)) == (200, "parked")
-    assert plugins.statuses() == [("parked", reason)]
+def test_a_renamed_field_is_parked_and_never_guessed(plugins: World) -> None:
+    for form, content_type, body in RENAMED.values():
+        assert status_of(send(plugins.client, form, body, content_type, TOKEN)) == (200, "parked")
+    assert plugins.statuses() == [("parked", reason) for reason in RENAMED]
     plugins.record()
     assert plugins.leaves() == []
 
@@ -290,9 +289,9 @@ def test_woocommerces_unsigned_ping_is_200_and_nothing_is_stored(plugins: World)
     assert plugins.statuses() == []
 
 
-@pytest.mark.parametrize("body", [b"webhook_id=1&email=kari@example.no", b"webhook_id=x", b"webhook_id=1\n", b""])
-def test_nothing_else_unsigned_is_a_ping(plugins: World, body: bytes) -> None:
-    assert send(plugins.client, CUSTOMERS, body, FORM).status_code == 401
+def test_nothing_else_unsigned_is_a_ping(plugins: World) -> None:
+    for body in (b"webhook_id=1&email=kari@example.no", b"webhook_id=x", b"webhook_id=1\n", b""):
+        assert send(plugins.client, CUSTOMERS, body, FORM).status_code == 401
     assert send(plugins.client, SIMPLE, PING.body, FORM).status_code == 401
     assert plugins.statuses() == []
 
