@@ -154,7 +154,10 @@ def parse_message(data: bytes) -> Message:
 
 
 def comparable(message: Message) -> bytes:
-    """The bytes that say whether two deliveries are the same: everything but when this attempt was sent."""
+    """The bytes that say whether two deliveries are the same: everything but when this attempt was sent, and what
+    nobody reads.
+    """
     document = _document(message)
-    document.pop("sent_at_ms", None)
+    for name in ("sent_at_ms", "unread"):
+        document.pop(name, None)
     return _ENCODER.encode(document).encode()

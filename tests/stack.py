@@ -17,6 +17,7 @@ from typing import Self
 from dotenv import dotenv_values
 from standardwebhooks.webhooks import Webhook
 
+from schemas.dialects import DIALECTS, STANDARD
 from schemas.options import OPTIONS
 from schemas.policy import load_policy
 from schemas.settings import FORM_SECRETS_PREFIX, form_secrets_name
@@ -219,7 +220,7 @@ class Stack:
         """What authenticates `body` for a form: a signature (generic), or the secret in its header."""
         declared = load_policy(self.root / "policy.toml").forms[form]
         secret = self.setting(form_secrets_name(form)).split(",")[0]
-        if declared.dialect != "generic":
+        if DIALECTS[declared.dialect].scheme != STANDARD:
             return {declared.secret_header: secret}
         now = datetime.now(UTC)
         message_id = message_id or f"msg_{os.urandom(12).hex()}"

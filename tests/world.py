@@ -32,6 +32,7 @@ from ledger.keyring import generate_keys, load_keyring, write_keys
 from ledger.log import read_entries, size
 from ledger.migrate import upgrade
 from ledger.tables import inbox
+from schemas.dialects import DIALECTS, STANDARD
 from schemas.policy import load_policy
 from schemas.settings import Settings, load_settings
 from workers import record, relay
@@ -72,7 +73,8 @@ def settings_for(directory: Path, database_url: str | None = None, **changes: An
         keys_dir=directory / "keys",
         keyring=None,
         form_secrets={
-            key: (SIGNED_SECRET if form.dialect == "generic" else FORM_SECRET,) for key, form in forms.items()
+            key: (SIGNED_SECRET if DIALECTS[form.dialect].scheme == STANDARD else FORM_SECRET,)
+            for key, form in forms.items()
         },
         stripe_webhook_secrets=(STRIPE_SECRET,),
         stripe_mode="any",

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from schemas.dialects import DIALECTS, STANDARD
 from schemas.policy import Policy
 from schemas.settings import form_secrets_name
 
@@ -80,7 +81,7 @@ def new_secrets(policy: Policy, kinds: Collection[str]) -> dict[str, str]:
     if "wordpress" in kinds:
         fresh["WORDPRESS_SECRET"] = new_webhook_secret()
     for key, form in policy.forms.items():
-        signed = form.dialect == "generic"
+        signed = DIALECTS[form.dialect].scheme == STANDARD
         fresh[form_secrets_name(key)] = new_webhook_secret() if signed else secrets.token_urlsafe(30)
     return fresh
 
