@@ -13,11 +13,15 @@ from console.operator import Operator
 from console.receipts import receipts
 from console.relays import relays
 from console.requests import requests
+from console.stripe import stripe_group
 from console.subjects import subjects
 from console.witness import witness
 from schemas.settings import Settings
 
-COMMANDS = (consents, database, deliveries, doctor, forms, keys, ledger, receipts, relays, requests, subjects, witness)
+COMMANDS = (
+    *(consents, database, deliveries, doctor, forms, keys, ledger, receipts, relays, requests),
+    *(stripe_group, subjects, witness),
+)
 
 
 def register_commands(app: Flask, settings: Settings) -> None:

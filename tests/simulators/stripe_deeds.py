@@ -15,6 +15,7 @@ SETTABLE = frozenset(
     {"address", "business_name", "description", "email", "individual_name", "name", "phone"}
     | {"preferred_locales", "shipping", "tax_exempt"}
 )
+EVENT_TYPES_MAX = 20
 METADATA_KEYS_MAX = 50
 METADATA_KEY_SIZE_MAX_CHARACTERS = 40
 METADATA_VALUE_SIZE_MAX_CHARACTERS = 500
@@ -48,6 +49,8 @@ def list_events(state: State, call: Call, _: Headers) -> Reply:
     wanted = call.parameters
     kinds = wanted.get("types") or ([wanted["type"]] if "type" in wanted else None)
     success = wanted.get("delivery_success")
+    if kinds is not None and len(kinds) > EVENT_TYPES_MAX:
+        return objects.error(400, "invalid_request_error", "Too many event types.", param="types")
 
     def fits(each: objects.Object) -> bool:
         if kinds is not None and each["type"] not in kinds:
@@ -71,6 +74,7 @@ def update_customer(state: State, call: Call, headers: Headers) -> Reply:
     if found is None or found.get("deleted"):
         return objects.missing("id", call.path_values[0])
     changes = dict(call.parameters)
+    before = dict(found)
     metadata = merge_metadata(found["metadata"], changes.pop("metadata", {}))
     unknown = set(changes) - SETTABLE
     if unknown:
@@ -79,7 +83,7 @@ def update_customer(state: State, call: Call, headers: Headers) -> Reply:
     if refusal is not None:
         return refusal
     found |= {name: None if value == "" else value for name, value in changes.items()} | {"metadata": metadata}
-    _emit(state, "customer.updated", found, headers)
+    _emit(state, "customer.updated", found, headers, previous_attributes(before, found))
     return Reply(200, dict(found), effect="customer.updated")
 
 
@@ -98,6 +102,15 @@ def merge_metadata(old: Mapping[str, str], new: Any) -> dict[str, str]:
     if new == "":
         return {}
     return {name: value for name, value in {**old, **new}.items() if value != ""}
+
+
+def previous_attributes(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """What was different, of metadata key by key; null where there was nothing (docs.stripe.com/api/events/object)."""
+    changed = {name: value for name, value in before.items() if now[name] != value}
+    if "metadata" in changed:
+        old, new = before["metadata"], now["metadata"]
+        changed["metadata"] = {name: old.get(name) for name in {**old, **new} if old.get(name) != new.get(name)}
+    return changed
 
 
 def metadata_refusal(metadata: Mapping[str, str]) -> Reply | None:
@@ -119,9 +132,14 @@ def _page(call: Call, found: Any, filters: set[str], fits: Callable[[objects.Obj
     return objects.page(call.template, list(found), call.parameters, fits)
 
 
-def _emit(state: State, kind: str, subject: Mapping[str, Any], headers: Headers) -> None:
+def _emit(
+    state: State, kind: str, subject: Mapping[str, Any], headers: Headers, previous: Mapping[str, Any] | None = None
+) -> None:
     about = {"id": headers["Request-Id"], "idempotency_key": headers.get("Idempotency-Key")}
-    state["events"].append(objects.event(kind, subject, int(time.time()), **about))
+    event = objects.event(kind, subject, int(time.time()), **about)
+    if previous is not None:
+        event["data"]["previous_attributes"] = dict(previous)
+    state["events"].append(event)
 
 
 DEEDS: dict[tuple[str, str], Callable[[State, Call, Headers], Reply]] = {

@@ -7,9 +7,17 @@ from collections.abc import Callable, Mapping
 
 from schemas.log_line import error_fields, log
 from workers.context import Context
+from workers.relays.action import RelayError
+
+
+def _take_stripe(context: Context) -> int:
+    from workers.intake.stripe import take  # its SDK takes half a second, and only this process needs it
+
+    return take(context)
+
 
 # Name of a source -> what asks it; returns how many deliveries were taken in.
-SOURCES: Mapping[str, Callable[[Context], int]] = {}
+SOURCES: Mapping[str, Callable[[Context], int]] = {"stripe": _take_stripe}
 
 
 def take_all(context: Context) -> int:
@@ -18,6 +26,8 @@ def take_all(context: Context) -> int:
     for name, take in SOURCES.items():
         try:
             total += take(context)
+        except RelayError as error:
+            log.error("intake_failed", source=name, reason=error.reason, status=error.status)
         except Exception as error:
             log.error("intake_failed", source=name, **error_fields(error))
     return total

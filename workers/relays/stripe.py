@@ -11,6 +11,7 @@ from requests.structures import CaseInsensitiveDict
 from stripe.params import CustomerListParams
 
 from schemas.entry import format_time
+from schemas.stripe.echo import REFERENCE_MARK, mark_of
 from workers.outgoing import OutgoingError, OutgoingSession
 from workers.relays.action import (
     Outcome,
@@ -50,24 +51,25 @@ def withdraw(action: RelayAction, connection: StripeConnection) -> RelayResult:
     wanted = _metadata(action)
     removed = False
     try:
-        client = _client(connection)
+        client = open_client(connection)
         for customer in _customers(client, action):
             removed |= _carries(customer, wanted) or _write(client, customer.id, wanted, action)
     except stripe.StripeError as error:
-        raise _relay_error(error, connection.clock()) from None
+        raise relay_error(error, connection.clock()) from None
     except OutgoingError as error:
         raise error_for_transport(error) from None
     return RelayResult(Outcome.REMOVED if removed else Outcome.NOT_FOUND)
 
 
 def _metadata(action: RelayAction) -> dict[str, str]:
-    values = {"consent_reference": action.reference}
+    values = {REFERENCE_MARK: action.reference}
     for purpose in action.purposes:
-        values |= {f"consent_{purpose}": "withdrawn", f"consent_{purpose}_at": format_time(action.occurred_at_ms)}
+        mark = mark_of(purpose)
+        values |= {mark: "withdrawn", f"{mark}_at": format_time(action.occurred_at_ms)}
     return values
 
 
-def _client(connection: StripeConnection) -> stripe.StripeClient:
+def open_client(connection: StripeConnection) -> stripe.StripeClient:
     return stripe.StripeClient(
         connection.api_key,
         base_addresses={"api": connection.api_base},
@@ -117,6 +119,7 @@ def _carries(customer: stripe.Customer, wanted: Mapping[str, str]) -> bool:
 
 def _write(client: stripe.StripeClient, customer_id: str, wanted: dict[str, str], action: RelayAction) -> bool:
     """Set the metadata and read it back; False if the customer was deleted meanwhile."""
+    # Stripe repeats the key in the event of this change: schemas.stripe.echo knows it by its form.
     key = action.idempotency_key(f"withdraw-{customer_id}")
     try:
         client.v1.customers.update(customer_id, {"metadata": wanted}, {"idempotency_key": key})
@@ -133,7 +136,8 @@ def _write(client: stripe.StripeClient, customer_id: str, wanted: dict[str, str]
     return True
 
 
-def _relay_error(error: stripe.StripeError, now_ms: int) -> RelayError:
+def relay_error(error: stripe.StripeError, now_ms: int) -> RelayError:
+    """What an error of the SDK means for whoever has to try again."""
     if isinstance(error.__cause__, OutgoingError):
         return error_for_transport(error.__cause__)
     if error.http_status is None:  # the SDK refused by itself, for want of a key
