@@ -17,6 +17,7 @@ from webhooks.forms import forms_blueprint
 from webhooks.gmail import gmail_blueprint
 from webhooks.health import health_blueprint
 from webhooks.ledger import ledger_blueprint
+from webhooks.limits import SourceLimit
 from webhooks.links import links_blueprint
 from webhooks.metrics import metrics_blueprint
 from webhooks.openapi import openapi_blueprint
@@ -50,6 +51,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         keyring=load_keyring("web", settings.keys_dir, settings.keyring),
         doorbell=Doorbell(settings.redis_url),
         clock=now_ms,
+        limit=SourceLimit(settings.source_limit_per_s),
     )
     app.extensions["door"] = door
     app.config["MAX_CONTENT_LENGTH"] = BODY_SIZE_MAX_BYTES

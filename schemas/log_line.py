@@ -14,7 +14,7 @@ import structlog
 ALLOWED_KEYS = frozenset(
     {"action", "attempts", "count", "duration_ms", "entries", "error", "inbox_id", "location", "method", "outcome"}
     | {"pid", "process", "processor", "queue", "reason", "relay", "route", "rows", "size", "source", "status"}
-    | {"version"}
+    | {"suppressed", "version"}
 )
 FRAMES_MAX = 3
 

@@ -24,6 +24,7 @@ OPTIONS = (
     Option("PUBLIC_URL", "http://127.0.0.1:PORT", "Address of this service as people reach it, in mailed links."),
     Option("WEB_CONCURRENCY", "1", "Web processes. Keep 1 with SQLite."),
     Option("WEB_THREADS", "8", "Threads of each web process."),
+    Option("SOURCE_LIMIT_PER_S", "100", "Deliveries a second of one source, ten times as many at once; 0: no limit."),
     Option("POLICY_FILE", "policy.toml", "The privacy policy as data."),
     Option("KEYS_DIR", "DATA_DIR/keys", "Folder of key files, each 0400; see docs/guides/keys.md."),
     Option("KEYRING", "", "All keys as one JSON text, where there is no disk for KEYS_DIR.", secret=True),

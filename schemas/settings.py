@@ -39,6 +39,7 @@ class Settings:
     public_url: str
     web_concurrency: int
     web_threads: int
+    source_limit_per_s: int
     policy_file: Path
     keys_dir: Path
     keyring: str | None
@@ -180,6 +181,7 @@ def _build(env: FileAwareEnv, root: Path, files: list[Path]) -> Settings:
         public_url=public_url,
         web_concurrency=env.int("WEB_CONCURRENCY", 1, validate=Range(min=1)),
         web_threads=env.int("WEB_THREADS", 8, validate=Range(min=1)),
+        source_limit_per_s=env.int("SOURCE_LIMIT_PER_S", 100, validate=Range(min=0)),
         policy_file=root / env.str("POLICY_FILE", "policy.toml"),
         keys_dir=root / env.str("KEYS_DIR", str(data_dir / "keys")),
         keyring=env.str("KEYRING", "") or None,

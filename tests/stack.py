@@ -104,6 +104,7 @@ class Stack:
             "PATH": os.pathsep.join((programs, os.environ.get("PATH", os.defpath))),
             "DATA_DIR": str(self.data_dir),
             "PORT": str(self.port),
+            "SOURCE_LIMIT_PER_S": "0",  # what breaks here is broken under load
             "SAMTYKKE_NO_POINTER": "1",
             **(environment or {}),
         }

@@ -3,15 +3,20 @@
 import json
 
 from flask import Flask, Response, jsonify, request
+from prometheus_client import Counter
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from ledger.errors import DatabaseAwayError
 from ledger.inbox import Acceptance
 from schemas.log_line import error_fields, log
 from schemas.refusal import ErrorBody, Refused
-from webhooks.metrics import ANSWERS
+from webhooks.limits import FailureLimit, LogSample
+from webhooks.metrics import ANSWERS, REGISTRY
 
 RETRY_AFTER_S = 30
+REFUSED = Counter("samtykke_refused", "Refusals by route and reason.", ["route", "reason"], registry=REGISTRY)
+# Whoever is told one of these has not proved anything. 401 is the rest.
+_UNPROVED = ("link_unknown", "form_unknown")
 
 # Whatever was authenticated and parsed is 200, recorded or parked: a sender that reads anything else tries again
 # for days with the same body, or shows an error to a visitor whose form arrived.
@@ -47,42 +52,59 @@ def refusal(refused: Refused) -> Response:
 
 def register_answers(app: Flask) -> None:
     """Every way out of the application: refusals, our own faults, and the headers of each answer."""
-
-    @app.before_request
-    def _one_spelling() -> None:
-        """werkzeug takes "//metrics" for "/metrics", and a proxy may not."""
-        if request.environ["PATH_INFO"].startswith("//"):
-            raise NotFound
+    failures, sample = FailureLimit(), LogSample()
+    app.before_request(_one_spelling)
+    app.after_request(_finish)
 
     @app.errorhandler(Refused)
     def _refused(refused: Refused) -> Response:
-        log.info("refused", route=_route(), status=refused.status, reason=refused.reason)
+        if told := _count(sample, refused.reason):
+            log.info("refused", status=refused.status, **told)
+        if refused.status == 401 or refused.reason in _UNPROVED:
+            refused = failures.told_to(request.remote_addr or "", refused)
         return refusal(refused)
 
     @app.errorhandler(DatabaseAwayError)
     def _database_away(error: DatabaseAwayError) -> Response:
-        log.error("database_away", route=_route(), reason=error.reason)
+        if told := _count(sample, error.reason):
+            log.error("database_away", **told)
         return refusal(Refused(503, error.reason, RETRY_AFTER_S))
 
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response:
         status = error.code or 500
-        response = refusal(Refused(status, _REASONS.get(status, "request_refused")))
+        reason = _REASONS.get(status, "request_refused")
+        REFUSED.labels(route=_route(), reason=reason).inc()
+        response = refusal(Refused(status, reason))
         if isinstance(error, MethodNotAllowed):  # RFC 9110, 15.5.6: must name the methods that are allowed
             response.allow.update(error.valid_methods or ())
         return response
 
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:
-        log.error("request_failed", route=_route(), **error_fields(error))
+        if told := _count(sample, "internal_error"):
+            log.error("request_failed", **told, **error_fields(error))
         return refusal(Refused(500, "internal_error"))
 
-    @app.after_request
-    def _finish(response: Response) -> Response:
-        own = {name.title() for name, _ in response.headers}
-        response.headers.extend([one for one in HEADERS.items() if one[0] not in own])
-        ANSWERS.labels(route=_route(), status=response.status_code).inc()
-        return response
+
+def _one_spelling() -> None:
+    """werkzeug takes "//metrics" for "/metrics", and a proxy may not."""
+    if request.environ["PATH_INFO"].startswith("//"):
+        raise NotFound
+
+
+def _finish(response: Response) -> Response:
+    own = {name.title() for name, _ in response.headers}
+    response.headers.extend([one for one in HEADERS.items() if one[0] not in own])
+    ANSWERS.labels(route=_route(), status=response.status_code).inc()
+    return response
+
+
+def _count(sample: LogSample, reason: str) -> dict[str, object]:
+    """Count every one; of the first few of a minute, what their line says."""
+    REFUSED.labels(route=_route(), reason=reason).inc()
+    suppressed = sample.take(reason)
+    return {} if suppressed is None else {"route": _route(), "reason": reason, "suppressed": suppressed}
 
 
 def _route() -> str:

@@ -1,7 +1,7 @@
 """What every endpoint works with, made once by the application factory and handed over by it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ledger.database import Database
 from ledger.inbox import Acceptance, Delivery, accept
@@ -9,6 +9,7 @@ from ledger.keyring import Keyring
 from ledger.reception import Reception, Signed
 from schemas.policy import Policy
 from schemas.settings import Settings
+from webhooks.limits import SourceLimit
 from workers.doorbell import RECORD, Doorbell
 
 
@@ -22,9 +23,11 @@ class Door:
     keyring: Keyring
     doorbell: Doorbell
     clock: Callable[[], int]
+    limit: SourceLimit = field(default_factory=SourceLimit)
 
     def receive(self, source: str, document: object, signed: Signed) -> Acceptance:
-        """A verified body, understood or parked, and taken in."""
+        """A verified body, understood or parked, and taken in. Raises Refused 429 before any of it."""
+        self.limit.admit(source)
         reception = Reception(self.policy, self.keyring, self.settings.stripe_mode)
         return self.take_in(reception.delivery_of(source, document, signed))
 

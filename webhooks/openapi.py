@@ -160,5 +160,5 @@ _SECURITY: Mapping[str, Document] = {
     "auditorKey": {"type": "http", "scheme": "bearer", "description": "A key of AUDITOR_KEYS."},
 }
 _HEADERS: Mapping[int, tuple[str, str, Document]] = {
-    503: ("Retry-After", "Seconds.", {"type": "integer", "minimum": 1}),
+    **dict.fromkeys((429, 503), ("Retry-After", "Seconds.", {"type": "integer", "minimum": 1})),
 }

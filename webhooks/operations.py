@@ -34,19 +34,26 @@ BODY: Reasons = {
     415: ("content_type_not_accepted", "content_encoding_not_accepted"),
 }
 FORM_BODY: Reasons = {400: ("form_malformed", "form_duplicate_key", "form_too_many_fields")}
+STRANGER: Reasons = {429: ("too_many_failures",)}
+LIMIT: Reasons = {429: ("too_many_deliveries",)}
 SIGNATURE: Reasons = {
-    401: ("signature_malformed", "signature_mismatch", "signature_outside_window", "no_secret_configured")
+    401: ("signature_malformed", "signature_mismatch", "signature_outside_window", "no_secret_configured"),
+    **STRANGER,
 }
-SECRET: Reasons = {401: ("secret_missing", "secret_mismatch", "signature_malformed", "no_secret_configured")}
+SECRET: Reasons = {
+    401: ("secret_missing", "secret_mismatch", "signature_malformed", "no_secret_configured"),
+    **STRANGER,
+}
 PUSH_TOKEN: Reasons = {
     400: ("push_malformed",),
     401: ("token_missing", "token_malformed", "token_outside_window", "signature_mismatch")
     + ("issuer_mismatch", "audience_mismatch", "account_mismatch", "subscription_mismatch"),
     404: ("sender_not_configured", "not_found"),
+    **STRANGER,
     503: ("certificates_awaited",),
 }
-SENDER: Reasons = {401: ("site_not_allowed",), 404: ("form_unknown", "not_found")}
-LINK: Reasons = {404: ("link_unknown", "not_found")}
+SENDER: Reasons = {401: ("site_not_allowed",), 404: ("form_unknown", "not_found"), **LIMIT}
+LINK: Reasons = {404: ("link_unknown", "not_found"), **STRANGER}
 PRESSED: Reasons = {400: ("nothing_confirmed",), 413: ("body_too_large",)}
 TILE: Reasons = {404: ("tile_not_found", "not_found")}
 
@@ -140,10 +147,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         SUBMISSION,
     ),
     ("POST", "/webhooks/stripe"): Operation(
-        "An event of Stripe", TAKEN, (BODY, SIGNATURE, UNREAD, STORAGE), (("stripeSignature",),), {JSON: ANY}
+        "An event of Stripe", TAKEN, (BODY, SIGNATURE, LIMIT, UNREAD, STORAGE), (("stripeSignature",),), {JSON: ANY}
     ),
     ("POST", "/webhooks/stripe/thin"): Operation(
-        "A thin event of Stripe", TAKEN, (BODY, SIGNATURE, UNREAD, STORAGE), (("stripeSignature",),), {JSON: ANY}
+        "A thin event of Stripe", TAKEN, (BODY, SIGNATURE, LIMIT, UNREAD, STORAGE), (("stripeSignature",),), {JSON: ANY}
     ),
     ("POST", "/webhooks/gmail"): Operation(
         "Gmail has news, says Pub/Sub",

@@ -82,6 +82,7 @@ def test_by_default_nothing_is_connected_and_no_secret_is_known(tmp_path: Path) 
         ("STRIPE_API_KEY", "", "stripe_api_key", None),
         ("UNSAFE_ALLOW_LOOPBACK", "true", "unsafe_allow_loopback", True),
         ("WEB_THREADS", "4", "web_threads", 4),
+        ("SOURCE_LIMIT_PER_S", "0", "source_limit_per_s", 0),
         ("KEYRING", '{"kek":"0001"}', "keyring", '{"kek":"0001"}'),
     ],
 )
@@ -126,6 +127,7 @@ UNUSABLE = {
     "PORT": ("eighty", "0", "70000", "-1", ""),
     "WEB_CONCURRENCY": ("two", "0", "-1"),
     "WEB_THREADS": ("1.5", "0"),
+    "SOURCE_LIMIT_PER_S": ("-1", "many"),
     "STRIPE_MODE": ("production", ""),
     "WITNESSES": ("https://w.example", "w+1+k", "w+1+k w.example", "w+1+k https://w.example x"),
     "AUDITOR_KEYS": ("too-short", f"{'a' * 32},b"),
