@@ -81,6 +81,7 @@ def _settings(folder: Path, url: str, redis_url: str) -> dict[str, str]:
         "POLICY_FILE": str(ROOT / "policy.toml"),
         "WEB_CONCURRENCY": "1",
         "WEB_THREADS": str(THREADS),
+        "SOURCE_LIMIT_PER_S": "0",
         "STRIPE_MODE": "any",
         "STRIPE_WEBHOOK_SECRETS": STRIPE_SECRET,
         form_secrets_name(FORM_KEY): SIGNED_SECRET,
