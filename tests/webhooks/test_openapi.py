@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,14 @@ import pytest
 import requests
 from werkzeug.routing import Rule
 
-from schemas.settings import form_secrets_name
 from tests.simulators.google_push import ACCOUNT, AUDIENCE, SUBSCRIPTION, PushSigner, push_body
 from tests.simulators.process import SimulatorProcess
-from tests.stack import free_port, own_environment
 from tests.webhooks.pages import mail_both_links, mail_request
-from tests.world import STRIPE_SECRET, World, settings_for
+from tests.webhooks.server import HOST, serving
+from tests.world import ROOT, World, settings_for
 from webhooks.openapi import path_of
 from webhooks.operations import ANYWHERE, OPERATIONS
 
-ROOT = Path(__file__).resolve().parents[2]
 AUDITOR = "a" * 43 + "="
 BY_METHOD = "method_not_allowed"  # 405, by whatever is not described: told once, in words
 
@@ -93,38 +90,18 @@ def google(tmp_path: Path) -> Iterator[tuple[str, PushSigner]]:
 
 
 @pytest.fixture
-def served(installation: World, google: tuple[str, PushSigner]) -> Iterator[str]:
-    """The installation behind the real server, as the Procfile starts it."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    secrets = {form_secrets_name(form): found[0] for form, found in installation.settings.form_secrets.items()}
-    environment = (
-        own_environment()
-        | secrets
-        | {
-            "DATA_DIR": str(installation.settings.data_dir),
-            "DATABASE_URL": installation.settings.database_url,
-            "PORT": str(port),
-            "PUBLIC_URL": url,
-            "AUDITOR_KEYS": AUDITOR,
-            "STRIPE_WEBHOOK_SECRETS": STRIPE_SECRET,
-            "STRIPE_MODE": "any",
-            "GMAIL_PUSH_ACCOUNT": ACCOUNT,
-            "GMAIL_PUSH_AUDIENCE": AUDIENCE,
-            "GMAIL_PUSH_SUBSCRIPTION": SUBSCRIPTION,
-            "GOOGLE_CERTS_URL": google[0],
-            "UNSAFE_ALLOW_LOOPBACK": "true",
-            "LOG_LEVEL": "ERROR",
-        }
-    )
-    command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", f"127.0.0.1:{port}"]
-    server = subprocess.Popen([*command, "app:create_app()"], cwd=ROOT, env=environment)
-    try:
-        wait_until_live(url, server)
-        yield url
-    finally:
-        server.terminate()
-        server.wait()
+def served(installation: World, google: tuple[str, PushSigner], tmp_path: Path) -> Iterator[str]:
+    """The installation behind the real server."""
+    changes = {
+        "AUDITOR_KEYS": AUDITOR,
+        "GMAIL_PUSH_ACCOUNT": ACCOUNT,
+        "GMAIL_PUSH_AUDIENCE": AUDIENCE,
+        "GMAIL_PUSH_SUBSCRIPTION": SUBSCRIPTION,
+        "GOOGLE_CERTS_URL": google[0],
+        "UNSAFE_ALLOW_LOOPBACK": "true",
+    }
+    with serving(installation.settings, tmp_path, changes) as server:
+        yield f"http://{HOST}:{server.port}"
 
 
 def wait_until_heard(url: str, token: str) -> None:
@@ -137,17 +114,6 @@ def wait_until_heard(url: str, token: str) -> None:
 def mailed_receipt(world: World) -> Any:
     attached = [part for mail in world.mails() for part in mail.iter_attachments()]
     return json.loads(attached[-1].get_content())
-
-
-def wait_until_live(url: str, server: "subprocess.Popen[bytes]") -> None:
-    while server.poll() is None:
-        try:
-            urllib.request.urlopen(f"{url}/health/live", timeout=5).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("the server ended")
 
 
 def test_schemathesis_finds_nothing(
