@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.strict_json import DEPTH_MAX, KEYS_MAX, SchemaRefused, SyntaxRefused, parse_json
+from tests.schemas.json_grammar import INVALID, VALID
 
 ACCEPTED: list[tuple[bytes, object]] = [
     (b"{}", {}),
@@ -90,6 +91,17 @@ def test_it_refuses_what_the_grammar_does_not_know(raw: bytes) -> None:
     with pytest.raises(SyntaxRefused) as refused:
         parse_json(raw)
     assert refused.value.reason == "json_malformed"
+
+
+def test_whatever_the_rfc_calls_json_is_read() -> None:
+    assert len(set(VALID)) == len(VALID) > 95
+    assert [raw for raw in VALID if parse_json(raw) != json.loads(raw)] == []
+
+
+@pytest.mark.parametrize("raw", INVALID)
+def test_whatever_the_rfc_does_not_is_refused(raw: bytes) -> None:
+    with pytest.raises(SyntaxRefused):
+        parse_json(raw)
 
 
 @pytest.mark.parametrize(("raw", "reason"), REFUSED)
