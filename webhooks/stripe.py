@@ -52,10 +52,11 @@ def _receive(door: Door, watch: VersionWatch) -> Response:
     raw = raw_body(request)
     signed = verify_stripe(raw, request.headers.get, door.settings.stripe_webhook_secrets, door.clock())
     document = parse_body(raw, content_type(request, (JSON,)))
-    if is_hint(document):
+    hints = is_hint(document)
+    if hints:
         _require_intake(door)
     acceptance = door.receive(SOURCE, document, signed)
-    if is_hint(document):
+    if hints:
         door.doorbell.press(INTAKE)
     if is_echo(document):
         ECHOES.inc()

@@ -17,7 +17,7 @@ from tests.stack import Stack
 from tests.world import checkout_event, stripe_header
 
 TIMES = 50
-REQUESTED, PURCHASE = "consent.requested", "purchase.recorded"
+REQUESTED, PURCHASE, CUSTOMER = "consent.requested", "purchase.recorded", "customer.recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def withdrawal_without_id(stack: Stack, name: str) -> Delivery:
 def stripe_event(stack: Stack, name: str) -> Delivery:
     raw = json.dumps(checkout_event(f"evt_{name.replace('-', '')}", f"{name}@example.org"))
     header = stripe_header(raw, int(time.time()), stack.setting("STRIPE_WEBHOOK_SECRETS"))
-    kinds = (REQUESTED, PURCHASE)
+    kinds = (REQUESTED, PURCHASE, CUSTOMER)
     return Delivery("/webhooks/stripe", raw.encode(), {**JSON, "Stripe-Signature": header}, kinds)
 
 
