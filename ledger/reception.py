@@ -16,9 +16,12 @@ from schemas.understanding import comparable_parked, format_parked, read_sender_
 class Signed:
     """Who signed (which secret, as a fingerprint), when by the sender's clock, and the sender's id if it has one."""
 
-    key_id: str
+    key_id: str | None
     at_ms: int | None = None
     message_id: str | None = None
+
+
+_NOBODY = Signed(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,12 @@ class Reception:
     keyring: Keyring
     stripe_mode: str
 
-    def delivery_of(self, source: str, document: object, signed: Signed) -> Delivery:
-        """A verified document as a delivery: what was understood, or why it is parked."""
+    def delivery_of(self, source: str, document: object, signed: Signed | None) -> Delivery:
+        """A document as a delivery: what was understood, or why it is parked.
+
+        `signed`: None where nobody signed, because we asked.
+        """
+        signed = signed or _NOBODY
         try:
             understood = understand(self.policy, source, document, signed.at_ms, self.stripe_mode)
         except NotUnderstood as refused:
@@ -46,15 +53,16 @@ class Reception:
         return self.delivery_of_message(understood.message, understood.sender_id or signed.message_id, signed)
 
     def delivery_of_message(self, message: Message, sender_id: str | None, signed: Signed | None = None) -> Delivery:
-        """`signed`: None where nobody signed, because we asked."""
+        """A message as a delivery; `signed` as above."""
+        signed = signed or _NOBODY
         return Delivery(
             message.source,
             comparable(message),
             format_message(message),
             sender_id,
-            None if signed is None else signed.key_id,
+            signed.key_id,
             withdrawal=self._pending(message),
-            signed_at_ms=None if signed is None else signed.at_ms,
+            signed_at_ms=signed.at_ms,
         )
 
     def _pending(self, message: Message) -> PendingWithdrawal | None:

@@ -11,7 +11,7 @@ from stripe.params import EventListParams
 
 from ledger.inbox import Acceptance, accept
 from ledger.intake import Position, known_ids, read_position, write_position
-from ledger.reception import Reception, Signed
+from ledger.reception import Reception
 from ledger.versions import VersionWatch
 from schemas.log_line import log
 from schemas.refusal import NotUnderstood
@@ -32,7 +32,6 @@ PAGE_SIZE = 50
 RESPONSE_SIZE_MAX_BYTES = PAGE_SIZE * 640 * 1024
 DEADLINE_S = 30.0
 POSITION_EXPIRED = "position_expired"  # Stripe does not know the event any more that we read on from
-NOBODY = Signed(key_id="")  # we asked; nobody signed
 
 Event = Mapping[str, Any]
 
@@ -120,7 +119,7 @@ class Reader:
             document = parse_json(json.dumps(event).encode())  # as strictly as at the door
         except SyntaxRefused:
             document = {"id": event_id}  # the door would refuse it for ever; here it is parked under its id
-        delivery = replace(self.reception.delivery_of(SOURCE, document, NOBODY), key_id=None)
+        delivery = self.reception.delivery_of(SOURCE, document, None)
         acceptance, _ = accept(self.context.database, self.context.keyring, delivery, now_ms())
         version = self.watch.new_in(event, now_ms())
         if version is not None:
