@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install --requir
 # Each stamp is newer than the lock file that was installed last, so that a repeated `make` installs nothing.
 RUN := .venv/.installed-run
 DEV := .venv/.installed-dev
+# What is measured beside us has its own place, so that no version of its libraries becomes one of ours.
+PEERS := var/peers/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -33,12 +35,13 @@ test: $(DEV)  ## All checks that a change needs
 test-long: $(DEV)  ## The long tests: faults, soak
 	$(BIN)/pytest -m long
 
-bench: $(DEV)  ## Measure; the results are for this machine only
+bench: $(DEV) $(PEERS)  ## Measure; the results are for this machine only
 	$(BIN)/python -m tests.bench
 
-lock: $(DEV)  ## Renew the lock files from requirements.in and requirements-dev.in
+lock: $(DEV)  ## Renew the lock files from their .in files
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header tests/bench/peers.in -o tests/bench/peers.txt
 
 clean:  ## Remove what can be made again; the data in var/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -59,4 +62,10 @@ $(RUN): requirements.txt | $(BIN)/pip
 $(DEV): requirements-dev.txt requirements.txt | $(BIN)/pip
 	@echo 'Installing what the tests need into .venv'
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(PEERS): tests/bench/peers.txt | $(DEV)
+	@echo 'Installing what is measured beside us into $(@D)'
+	@mkdir -p -m 700 var && rm -rf $(@D)
+	@$(PIP) --target $(@D) -r $<
 	@touch $@

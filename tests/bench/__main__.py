@@ -13,6 +13,7 @@ from ledger.sqlite import sqlite
 from tests.bench import door, ledger
 from tests.bench.processes import Valkey
 from tests.bench.table import Row, format_markdown, write_json
+from tests.postgres import PostgresServer
 from tests.stack import ROOT
 
 DOOR, LEDGER = "door", "ledger"
@@ -32,9 +33,10 @@ def measure_door(folder: Path, *, is_quick: bool) -> list[Row]:
     with (
         tempfile.TemporaryDirectory(prefix="samtykke-") as queue_folder,  # a socket's path must be short
         Valkey(Path(queue_folder)) as valkey,
+        PostgresServer(folder) as postgresql,
         door.one_client() as clients,
     ):
-        return door.Benchmark(door.QUICK if is_quick else door.FULL, folder, valkey, clients).run()
+        return door.Benchmark(door.QUICK if is_quick else door.FULL, folder, valkey, postgresql, clients).run()
 
 
 def main() -> None:

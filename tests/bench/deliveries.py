@@ -5,6 +5,7 @@ import secrets
 import string
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from tests.world import STRIPE_SECRET, checkout_event, signed_headers, stripe_header
 
@@ -55,12 +56,16 @@ UNREAD: dict[str, object] = dict.fromkeys(_EMPTY.split()) | {
 }
 
 
-def make_requests(kind: str, count: int) -> list[bytes]:
-    """`count` requests that differ in id and address; signed now, so to be sent within five minutes."""
-    return [_form_request() if kind == FORM else _stripe_request() for _ in range(count)]
+def make_requests(kind: str, count: int, path: str | None = None) -> list[bytes]:
+    """`count` requests that differ in id and address; signed now, so to be sent within five minutes.
+
+    `path`: where they go to, if not to our own.
+    """
+    make = _form_request if kind == FORM else _stripe_request
+    return [make(path or PATHS[kind]) for _ in range(count)]
 
 
-def _form_request() -> bytes:
+def _form_request(path: str) -> bytes:
     unique = _letters()
     body = {
         "email": f"kari.{unique}@example.no",
@@ -70,11 +75,21 @@ def _form_request() -> bytes:
         "newsletter": "yes",
     }
     raw = json.dumps(body)
-    return _http(PATHS[FORM], raw, signed_headers(raw, f"msg_{unique}", int(time.time())))
+    return _http(path, raw, signed_headers(raw, f"msg_{unique}", int(time.time())))
 
 
-def _stripe_request() -> bytes:
-    unique = _letters()
+def _stripe_request(path: str) -> bytes:
+    raw = json.dumps(_stripe_event(_letters()), indent=2)  # as Stripe sends it
+    return _http(path, raw, {"Stripe-Signature": stripe_header(raw, int(time.time()), STRIPE_SECRET)})
+
+
+def stripe_session(session_id: str) -> dict[str, object]:
+    """A Checkout Session as Stripe's API shows it, with no other object of theirs in it."""
+    session: dict[str, object] = _stripe_event(_letters())["data"]["object"]
+    return session | {"id": session_id, "payment_intent": None}
+
+
+def _stripe_event(unique: str) -> dict[str, Any]:
     details = {
         "address": {"city": "Oslo", "country": "NO", "line1": "Storgata 1", "line2": None, "postal_code": "0155"},
         "email": f"kari.{unique}@example.no",
@@ -84,9 +99,7 @@ def _stripe_request() -> bytes:
         "tax_ids": [],
     }
     session = UNREAD | {"id": f"cs_test_{unique}", "customer_details": details}
-    event = checkout_event(f"evt_{unique}", session=session, request={"id": None, "idempotency_key": None})
-    raw = json.dumps(event, indent=2)  # as Stripe sends it
-    return _http(PATHS[STRIPE], raw, {"Stripe-Signature": stripe_header(raw, int(time.time()), STRIPE_SECRET)})
+    return checkout_event(f"evt_{unique}", session=session, request={"id": None, "idempotency_key": None})
 
 
 def _letters() -> str:

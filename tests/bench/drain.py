@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,16 @@ BODY_SIZE_BYTES = 400  # about what an inbox row of ours holds
 FLOOR_ROWS = 20_000  # fewer would be over too soon to be timed
 
 
-def recorded_per_s(installation: Installation) -> float:
-    """Deliveries per second, from the inbox as the door left it. BenchmarkError if one of them was not recorded."""
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Deliveries per second by the clock, and the CPU of each."""
+
+    rate_per_s: float
+    cpu_us: float
+
+
+def record(installation: Installation) -> Recorded:
+    """Empty the inbox as the door left it. BenchmarkError if one delivery was not recorded."""
     waiting = installation.accepted()
     argv = [sys.executable, "-m", "tests.bench.drain"]
     run = subprocess.run(
@@ -35,7 +44,7 @@ def recorded_per_s(installation: Installation) -> float:
     result = json.loads(run.stdout.splitlines()[-1])
     if not waiting == result["deliveries"] == installation.recorded():
         raise BenchmarkError("not every delivery was recorded")
-    return waiting / float(result["elapsed_s"])
+    return Recorded(waiting / float(result["elapsed_s"]), float(result["cpu_s"]) / waiting * 1e6)
 
 
 def inserted_per_s(folder: Path) -> float:
@@ -62,12 +71,16 @@ def main() -> None:
     settings = load_settings(ROOT)
     configure_logging(settings.log_level)
     context = build_context(settings, "record")
-    began_s = time.perf_counter()
+    began_s, cpu_began_s = time.perf_counter(), time.process_time()
     deliveries = 0
     while count := drain(context):
         deliveries += count
-    elapsed_s = time.perf_counter() - began_s
-    sys.stdout.write(json.dumps({"deliveries": deliveries, "elapsed_s": elapsed_s}) + "\n")
+    result = {
+        "deliveries": deliveries,
+        "elapsed_s": time.perf_counter() - began_s,
+        "cpu_s": time.process_time() - cpu_began_s,
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

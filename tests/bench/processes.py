@@ -16,10 +16,10 @@ from console.launch.procfile import valkey_process
 from tests.bench.client import HOST, BenchmarkError
 from tests.stack import ROOT, free_port
 
-OURS, FLOOR = "app:create_app()", "tests.bench.floor:create_app()"
+OUR_APPLICATION, FLOOR_APPLICATION = "app:create_app()", "tests.bench.floor:create_app()"
 START_WAIT_S = 30.0
 STOP_WAIT_S = 30.0
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+CPUCLOCK_SCHED = 2  # linux/posix-timers.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Server:
 
     def cpu_s(self) -> float:
         """Seconds of CPU that it and its workers have used so far."""
-        return sum(_cpu_ticks(pid) for pid in (self.process.pid, *_children(self.process.pid))) / TICKS_PER_S
+        return cpu_of_tree_s(self.process.pid)
 
     def readiness(self) -> dict[str, str]:
         """What /health/ready tells; empty while nobody answers, or for the floor, which tells nothing."""
@@ -54,9 +54,9 @@ def serve(application: str, environment: Mapping[str, str], log_path: Path) -> I
     """gunicorn under our own gunicorn.conf.py, ready to answer; on loopback only."""
     port = free_port()
     argv = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", f"{HOST}:{port}", application]
-    with _started(argv, environment, log_path) as process:
+    with started(argv, environment, log_path) as process:
         server = Server(process, port)
-        _wait_until(lambda: bool(server.readiness()), process, log_path)
+        wait_until(lambda: bool(server.readiness()), process, log_path)
         yield server
 
 
@@ -82,8 +82,8 @@ class Valkey:
         self._socket.unlink(missing_ok=True)
         argv = list(valkey_process(self._folder, self._socket).argv)
         log_path = self._folder / "valkey.log"
-        self._process = self._stack.enter_context(_started(argv, os.environ, log_path))
-        _wait_until(self._socket.exists, self._process, log_path)
+        self._process = self._stack.enter_context(started(argv, os.environ, log_path))
+        wait_until(self._socket.exists, self._process, log_path)
 
     def kill(self) -> None:
         self._process.kill()
@@ -97,7 +97,8 @@ class Valkey:
 
 
 @contextlib.contextmanager
-def _started(argv: list[str], environment: Mapping[str, str], log_path: Path) -> "Iterator[subprocess.Popen[bytes]]":
+def started(argv: list[str], environment: Mapping[str, str], log_path: Path) -> "Iterator[subprocess.Popen[bytes]]":
+    """A process until the end of the block. Its output is added to the log."""
     with log_path.open("ab") as log:
         process = subprocess.Popen(argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
@@ -111,7 +112,8 @@ def _started(argv: list[str], environment: Mapping[str, str], log_path: Path) ->
             process.wait()
 
 
-def _wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]", log_path: Path) -> None:
+def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]", log_path: Path) -> None:
+    """BenchmarkError with the end of the log if the process ends, or nothing comes of it."""
     until_s = time.monotonic() + START_WAIT_S
     while not condition():
         if process.poll() is not None or time.monotonic() > until_s:
@@ -124,9 +126,18 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
 
 
-def _cpu_ticks(pid: int) -> int:
-    fields = _stat(pid)
-    return int(fields[11]) + int(fields[12])  # utime, stime
+def cpu_of_tree_s(pid: int) -> float:
+    """Seconds of CPU, user and system, that a process and its children have used so far; to the nanosecond."""
+    used_s = _cpu_s(pid)
+    for child in _children(pid):
+        with contextlib.suppress(OSError):
+            used_s += _cpu_s(child)
+    return used_s
+
+
+def _cpu_s(pid: int) -> float:
+    """By the process's own clock, whose number is what clock_getcpuclockid(3) gives; /proc/pid/stat counts in 10 ms."""
+    return time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED)
 
 
 def _children(parent: int) -> list[int]:
