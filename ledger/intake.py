@@ -13,17 +13,18 @@ from ledger.tables import inbox, intake_position
 @dataclass(frozen=True, slots=True)
 class Position:
     """`place`: an id of the source's own. `checked_at_ms`: until then nothing is missing. `found`: what only asking
-    brought, ever.
+    brought, ever. `expires_at_ms`: until when the source tells of news by itself.
     """
 
     place: str
     checked_at_ms: int
     found: int
+    expires_at_ms: int | None = None
 
 
 def read_position(connection: Connection, source: str) -> Position | None:
     row = connection.execute(select(intake_position).where(intake_position.c.source == source)).one_or_none()
-    return None if row is None else Position(row.position, row.checked_at_ms, row.found)
+    return None if row is None else Position(row.position, row.checked_at_ms, row.found, row.expires_at_ms)
 
 
 def write_position(connection: Connection, source: str, place: str, checked_at_ms: int, found: int = 0) -> None:
@@ -36,6 +37,13 @@ def write_position(connection: Connection, source: str, place: str, checked_at_m
     )
     if changed.rowcount == 0:
         connection.execute(insert(intake_position).values(**values, source=source, found=found))
+
+
+def write_expiry(connection: Connection, source: str, expires_at_ms: int) -> None:
+    """Until when the source tells of news by itself; nothing, where there is no position yet."""
+    connection.execute(
+        update(intake_position).where(intake_position.c.source == source).values(expires_at_ms=expires_at_ms)
+    )
 
 
 def known_ids(connection: Connection, pepper: Key, source: str, sender_ids: Iterable[str]) -> set[str]:

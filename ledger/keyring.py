@@ -27,7 +27,7 @@ ROLES: Mapping[str, frozenset[str]] = {
     "web": frozenset({"inbox_public", "index_pepper", "token_mac"}),
     "record": frozenset({"inbox_private", "index_pepper", "kek", "suppression"}),
     "relay": frozenset({"kek", "token_mac", "receipt"}),
-    "intake": frozenset({"inbox_public", "index_pepper"}),
+    "intake": frozenset({"inbox_public", "index_pepper", "token_mac"}),
     "clock": frozenset({"checkpoint"}),
     "operator": frozenset({"inbox_private", "index_pepper", "kek", "suppression", "checkpoint", "receipt"}),
 }

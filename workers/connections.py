@@ -11,6 +11,7 @@ from schemas.settings import Settings
 from workers.outgoing import OutgoingSession
 
 if TYPE_CHECKING:
+    from workers.intake.mailbox import GmailConnection
     from workers.relays.google import GoogleConnection
     from workers.relays.stripe import StripeConnection
     from workers.relays.wordpress import WordPressConnection
@@ -62,10 +63,26 @@ def _google(settings: Settings, policy: Policy) -> "GoogleConnection | None":
     return GoogleConnection(credentials, settings.google_subject, settings.google_api_base, groups, session)
 
 
+def _gmail(settings: Settings, _policy: Policy) -> "GmailConnection | None":
+    from workers.intake.mailbox import RESPONSE_SIZE_MAX_BYTES, GmailConnection
+    from workers.relays.action import RelayError
+
+    if settings.gmail_credentials is None or settings.gmail_mailbox is None:
+        return None
+    try:
+        credentials = json.loads(settings.gmail_credentials)
+        urls = (settings.gmail_api_base, credentials["token_uri"])
+    except (ValueError, KeyError, TypeError):
+        raise RelayError("gmail_credentials_malformed", halt=True) from None
+    session = session_to(settings, *urls, response_size_max_bytes=RESPONSE_SIZE_MAX_BYTES)
+    return GmailConnection(credentials, settings.gmail_mailbox, settings.gmail_api_base, session)
+
+
 _MAKERS: Mapping[str, Callable[[Settings, Policy], object | None]] = {
     "wordpress": _wordpress,
     "stripe": _stripe,
     "google": _google,
+    "gmail": _gmail,  # where mail comes from; the others are where relays go
 }
 
 

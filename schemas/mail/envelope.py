@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.errors import MessageError
+from email.header import decode_header, make_header
 
 from schemas.address import Address, AddressRefused, parse_address
 from schemas.mail.authentication_results import parse_authentication_results
@@ -52,7 +54,11 @@ class Envelope:
 
     @property
     def subject(self) -> str:
-        return self.value("Subject")
+        """Decoded (RFC 2047); empty if that cannot be done."""
+        try:
+            return str(make_header(decode_header(self.value("Subject"))))
+        except (ValueError, LookupError, MessageError):
+            return ""
 
 
 def read_token(envelope: Envelope) -> str | None:

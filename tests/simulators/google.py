@@ -111,10 +111,7 @@ class Google(Simulator):
             return Reply(200, self.state["certificates"], {"Cache-Control": "public, max-age=19800, must-revalidate"})
         segments = request.segments
         if segments[:3] == GMAIL:
-            known = self._known(request)
-            return (
-                google_error(401, "authError", "Invalid Credentials") if known is None else self._gmail(request, known)
-            )
+            return self._gmail(request)
         insertion = request.method == "POST" and len(segments) == 6
         single = request.method in ("GET", "DELETE") and len(segments) == 7
         if segments[:4] != GROUPS or segments[5:6] != ("members",) or not (insertion or single):

@@ -16,8 +16,14 @@ def _take_stripe(context: Context) -> int:
     return take(context)
 
 
+def _take_gmail(context: Context) -> int:
+    from workers.intake.gmail import take
+
+    return take(context)
+
+
 # Name of a source -> what asks it; returns how many deliveries were taken in.
-SOURCES: Mapping[str, Callable[[Context], int]] = {"stripe": _take_stripe}
+SOURCES: Mapping[str, Callable[[Context], int]] = {"stripe": _take_stripe, "gmail": _take_gmail}
 
 
 def take_all(context: Context) -> int:

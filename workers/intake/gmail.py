@@ -1,0 +1,197 @@
+"""Gmail, asked: what came since our position, and of it the few mails that say something we understand.
+
+A mail is never stored. What enters the inbox is the sender's address and what is asked for. docs/senders/gmail.md
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ledger.inbox import Acceptance, Delivery, PendingWithdrawal, accept
+from ledger.intake import known_ids, read_position, write_expiry, write_position
+from ledger.links import WITHDRAW, find_link
+from ledger.reception import Reception
+from schemas.address import Address, AddressRefused, parse_address
+from schemas.log_line import log
+from schemas.mail.envelope import Envelope, Ours, is_proven, read_sender, read_token, why_left_alone
+from schemas.mail.intent import Said, read_intent
+from schemas.mail.own_words import read_text
+from schemas.mail.phrases import WITHDRAWAL
+from schemas.message import Message, MessageType, comparable, format_message
+from schemas.token import TokenRefused, parse_token
+from workers.context import Context, now_ms
+from workers.doorbell import RECORD
+from workers.intake.mailbox import HISTORY_EXPIRED, GmailConnection, Mailbox, Page
+from workers.relays.action import RelayError
+
+SOURCE = "gmail"
+METHOD = "mail"
+DAY_MS = 24 * 3600 * 1000
+# A watch ends after 7 days, silently; renewed daily, it has 6 left when it is due.
+WATCH_LEFT_MS, WATCH_ALARM_MS = 6 * DAY_MS, 2 * DAY_MS
+LOOK_BACK_DAYS_MAX = 30
+BUDGET_S = 40.0  # of one job; what is left is for the next ring
+
+
+def take(context: Context) -> int:
+    """Read on from our position; how many deliveries that brought. Raises RelayError."""
+    connection = context.connections.to(SOURCE)
+    if connection is None:
+        return 0
+    assert isinstance(connection, GmailConnection)
+    reader = Reader(context, Mailbox(connection))
+    reader.begin_or_renew()
+    found = reader.read_on(time.monotonic() + BUDGET_S)
+    if found:
+        context.doorbell.press(RECORD)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One reading of the mailbox. `outcomes`: what the mails were, counted; nothing else is remembered of them."""
+
+    context: Context
+    mailbox: Mailbox
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    def begin_or_renew(self) -> None:
+        """The first time, the position is now: older mail is not ours to take in unasked. And the watch, when due."""
+        now = now_ms()
+        with self.context.database.read() as connection:
+            position = read_position(connection, SOURCE)
+        if position is None:
+            self._move_to(self.mailbox.newest_place(), now)
+        topic = self.context.settings.gmail_topic
+        left_ms = (position.expires_at_ms or 0) - now if position else 0
+        if topic is None or left_ms > WATCH_LEFT_MS:
+            return
+        try:
+            expires_at_ms = self.mailbox.watch(topic)
+        except RelayError as error:  # without it we still ask once a minute
+            level = log.warning if left_ms > WATCH_ALARM_MS else log.error
+            level("watch_not_renewed", source=SOURCE, reason=error.reason, status=error.status)
+            return
+        with self.context.database.write() as connection:
+            write_expiry(connection, SOURCE, expires_at_ms)
+
+    def read_on(self, stop_at: float) -> int:
+        """The position moves past a page only when every delivery of it is committed."""
+        began_ms = now_ms()
+        with self.context.database.read() as connection:
+            position = read_position(connection, SOURCE)
+        assert position is not None
+        found, place = 0, position.place
+        try:
+            for page in self._pages(position.place, position.checked_at_ms, began_ms):
+                brought, place = self._take_page(page.message_ids), page.place
+                found += brought
+                self._move_to(place, position.checked_at_ms, brought)
+                if time.monotonic() > stop_at:
+                    return found
+            self._move_to(place, began_ms)  # that was the last page: until here nothing is missing
+        finally:
+            for outcome, count in sorted(self.outcomes.items()):
+                log.info("mail_sorted", source=SOURCE, outcome=outcome, count=count)
+        return found
+
+    def _pages(self, place: str, checked_at_ms: int, now: int) -> Iterator[Page]:
+        try:
+            yield from self.mailbox.added_since(place)
+        except RelayError as error:
+            if error.reason != HISTORY_EXPIRED:
+                raise
+            # Gmail keeps a week, "in rare circumstances a few hours". Where we are is taken before what is there.
+            log.warning("history_expired", source=SOURCE)
+            newest = self.mailbox.newest_place()
+            days = min((now - checked_at_ms) // DAY_MS + 2, LOOK_BACK_DAYS_MAX)
+            yield Page(tuple(self.mailbox.received_within(days)), newest)
+
+    def _move_to(self, place: str, checked_at_ms: int, found: int = 0) -> None:
+        with self.context.database.write() as connection:
+            write_position(connection, SOURCE, place, checked_at_ms, found)
+
+    def _take_page(self, message_ids: Sequence[str]) -> int:
+        context = self.context
+        with context.database.read() as connection:
+            ids = {f"{SOURCE}:{each}": each for each in message_ids}
+            known = known_ids(connection, context.keyring["index_pepper"], SOURCE, ids)
+        brought = 0
+        for sender_id, message_id in ids.items():
+            for delivery in self._deliveries(message_id, sender_id) if sender_id not in known else ():
+                acceptance, _ = accept(context.database, context.keyring, delivery, now_ms())
+                brought += acceptance is Acceptance.ACCEPTED
+        return brought
+
+    def _deliveries(self, message_id: str, sender_id: str) -> list[Delivery]:
+        """What one mail asks for. A fault of this one mail must not hold up all that came after it."""
+        try:
+            envelope = self.mailbox.envelope(message_id)
+            outcome, deliveries = ("gone", []) if envelope is None else self._read(message_id, sender_id, envelope)
+        except RelayError as error:
+            if not error.permanent:
+                raise
+            outcome, deliveries = "unreadable", []
+        self.outcomes[outcome] += 1
+        return deliveries
+
+    def _read(self, message_id: str, sender_id: str, envelope: Envelope) -> tuple[str, list[Delivery]]:
+        token = read_token(envelope)
+        if token is not None:
+            return self._by_link(token, sender_id)
+        reason = why_left_alone(envelope, self._ours())
+        if reason is not None:
+            return reason, []
+        sender = read_sender(envelope)
+        if sender is None or not is_proven(envelope, sender):
+            return "sender_not_proven", []
+        said = read_intent(envelope.subject, read_text(self.mailbox.content(message_id)))
+        if not said.intents:
+            return "nothing_understood", []
+        return "understood", list(self._deliveries_of(said, sender, sender_id))
+
+    def _deliveries_of(self, said: Said, sender: Address, sender_id: str) -> Iterator[Delivery]:
+        """The last one has the plain id: only then is the whole mail known."""
+        reception = Reception(self.context.policy, self.context.keyring, self.context.settings.stripe_mode)
+        for intent in said.intents:
+            asks = intent != WITHDRAWAL
+            message = Message(
+                MessageType.REQUEST if asks else MessageType.WITHDRAWAL,
+                SOURCE,
+                email=sender.verbatim,
+                method=METHOD,
+                language=said.language,
+                right=intent if asks else None,
+            )
+            is_last = intent == said.intents[-1]
+            yield reception.delivery_of_message(message, sender_id if is_last else f"{sender_id}:{intent}")
+
+    def _by_link(self, token: str, sender_id: str) -> tuple[str, list[Delivery]]:
+        """A withdrawal by the token that only the person was mailed, from whatever address it comes."""
+        try:
+            link_id = parse_token(token, self.context.keyring["token_mac"].versions)
+        except TokenRefused:
+            return "link_unknown", []
+        with self.context.database.read() as connection:
+            link = find_link(connection, link_id)
+        if link is None or link.kind != WITHDRAW:
+            return "link_unknown", []
+        message = Message(MessageType.LINK_WITHDRAWAL, SOURCE, link_id=link_id.hex(), method=METHOD)
+        stopped = PendingWithdrawal(link.purposes or tuple(self.context.policy.purposes), subject=link.subject)
+        content, payload = comparable(message), format_message(message)
+        return "link", [Delivery(SOURCE, content, payload, sender_id, withdrawal=stopped)]
+
+    def _ours(self) -> Ours:
+        settings = self.context.settings
+        return Ours(
+            frozenset(_narrow(address) for address in (settings.mail_from, settings.gmail_mailbox or "")),
+            settings.mail_from.rpartition("@")[2].lower(),
+        )
+
+
+def _narrow(text: str) -> str:
+    try:
+        return parse_address(text).narrow
+    except AddressRefused:
+        return text.lower()
