@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ledger.sqlite import sqlite
-from tests.bench import door, ledger
+from tests.bench import door, ledger, peer
 from tests.bench.processes import Valkey
 from tests.bench.table import Row, format_markdown, write_json
 from tests.postgres import PostgresServer
@@ -51,6 +51,8 @@ def main() -> None:
     # In var/, because that is the disk the service writes to: /tmp may be memory.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "var") as folder:
         if arguments.only != LEDGER:
+            if not peer.is_installed():
+                sys.stderr.write("no dj-stripe in var/peers, so no row has it; `make bench` installs it\n")
             rows += measure_door(Path(folder), is_quick=arguments.quick)
         if arguments.only != DOOR:
             rows += ledger.measure(ledger.QUICK if arguments.quick else ledger.FULL, Path(folder) / "ledger")

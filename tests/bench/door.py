@@ -33,7 +33,7 @@ class Size:
     budget_s: float
 
 
-FULL = Size(rounds=3, accept=accept.Size(requests=1000, steady=1000, peer=300, warm_up=100), budget_s=150)
+FULL = Size(rounds=3, accept=accept.Size(requests=800, steady=800, peer=300, warm_up=100), budget_s=200)
 QUICK = Size(rounds=1, accept=accept.Size(requests=250, steady=250, peer=100, warm_up=50), budget_s=0)
 
 
