@@ -8,13 +8,14 @@ from itertools import accumulate
 
 DEPTH_MAX = 32
 KEYS_MAX = 2000
+VALUES_MAX = 10_000  # the largest honest bodies, Stripe's, have some hundreds; each costs us more than its bytes
 INTEGER_LIMIT = 2**63  # what both databases hold in one column; nothing honest is larger
 NUMBER_SIZE_MAX = 400  # characters of one number; int() and float() are slow on very long digits
 
 # Strings are cut out first, so that brackets and colons inside them do not count. The closing quote is
 # optional and every quantifier possessive: an unclosed string is consumed once, not once per quote.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_NOT_STRUCTURE = bytes(set(range(256)) - set(b"[]{}:"))
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b"[]{}:,"))
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _SUSPICIOUS_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -37,7 +38,8 @@ def parse_json(raw: bytes) -> object:
     """The one JSON value in `raw` (RFC 8259), scalars included.
 
     Raises SyntaxRefused: text_bom, text_not_utf8, text_nul, text_surrogate, json_too_deep, json_too_many_keys,
-    json_duplicate_key, json_number_too_large, json_not_finite, json_malformed. Nothing else leaves.
+    json_too_many_values, json_duplicate_key, json_number_too_large, json_not_finite, json_malformed. Nothing else
+    leaves.
     """
     text = decode_text(raw)
     _check_structure(raw)
@@ -65,16 +67,18 @@ def decode_text(raw: bytes) -> str:
 
 
 def _check_structure(raw: bytes) -> None:
-    """Depth and number of keys before the decoder runs: it recurses, and builds every object it meets.
+    """Depth and numbers of keys and values before the decoder runs: it recurses, and builds every object it meets.
 
     The decoder stops at the first fault, and up to there it sees the same strings and brackets as we do.
     """
     marks = _STRING.sub(b"", raw).translate(None, _NOT_STRUCTURE)
-    brackets = marks.translate(None, b":")
+    brackets = marks.translate(None, b":,")
     if len(brackets) > DEPTH_MAX and max(accumulate(map(_STEP.__getitem__, brackets))) > DEPTH_MAX:
         raise SyntaxRefused("json_too_deep")
-    if len(marks) - len(brackets) > KEYS_MAX:  # outside strings every key has exactly one colon
+    if marks.count(b":") > KEYS_MAX:  # outside strings every key has exactly one colon
         raise SyntaxRefused("json_too_many_keys")
+    if marks.count(b",") >= VALUES_MAX:  # and every value but the first of each list and object one comma
+        raise SyntaxRefused("json_too_many_values")
 
 
 def _decode(text: str) -> object:

@@ -28,7 +28,7 @@ STORAGE: Reasons = {503: ("database_away", "database_busy")}
 UNREAD: Reasons = {503: ("stripe_not_read",)}
 BODY: Reasons = {
     400: ("body_incomplete", "text_bom", "text_not_utf8", "text_nul", "text_surrogate")
-    + ("json_malformed", "json_duplicate_key", "json_too_deep", "json_too_many_keys")
+    + ("json_malformed", "json_duplicate_key", "json_too_deep", "json_too_many_keys", "json_too_many_values")
     + ("json_number_too_large", "json_not_finite"),
     413: ("body_too_large",),
     415: ("content_type_not_accepted", "content_encoding_not_accepted"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.strict_json import DEPTH_MAX, KEYS_MAX, SchemaRefused, SyntaxRefused, parse_json
+from schemas.strict_json import DEPTH_MAX, KEYS_MAX, VALUES_MAX, SchemaRefused, SyntaxRefused, parse_json
 from tests.schemas.json_grammar import INVALID, VALID
 
 ACCEPTED: list[tuple[bytes, object]] = [
@@ -137,6 +137,14 @@ def test_as_many_keys_as_fit_are_read_and_one_more_is_not() -> None:
     assert len(parse_json(members(KEYS_MAX))) == KEYS_MAX  # type: ignore[arg-type]
     with pytest.raises(SyntaxRefused, match="json_too_many_keys"):
         parse_json(members(KEYS_MAX + 1))
+
+
+def test_as_many_values_as_fit_are_read_and_one_more_is_not() -> None:
+    """A body of nothing but small values costs a second, and nobody honest sends one."""
+    assert len(parse_json(b"[" + b"1," * (VALUES_MAX - 1) + b"1]")) == VALUES_MAX  # type: ignore[arg-type]
+    parse_json(b'["' + b"," * 100_000 + b'"]')
+    with pytest.raises(SyntaxRefused, match="json_too_many_values"):
+        parse_json(b"[" + b"1," * VALUES_MAX + b"1]")
 
 
 @pytest.mark.parametrize("raw", [b'{"a":"kari@example.org",', b'"kari@example.org\xff"', b'{"kari@example.org":NaN}'])

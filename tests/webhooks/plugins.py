@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -71,13 +72,13 @@ def policy_text() -> str:
     return re.sub(r"(?m)^#(?=\S)", "", shipped) + MORE
 
 
-def plugin_world(directory: Path, database_url: str | None = None) -> World:
+def plugin_world(directory: Path, database_url: str | None = None, **changes: Any) -> World:
     directory.mkdir(parents=True, exist_ok=True)
     policy_file = directory / "policy.toml"
     policy_file.write_text(policy_text(), encoding="utf-8")
     keys = re.findall(r"(?m)^\[forms\.([a-z0-9-]+)\]", policy_text())
     secrets = {key: (SECRETS.get(key, SIGNED_SECRET if key in SIGNED else FORM_SECRET),) for key in keys}
-    settings = settings_for(directory / "var", database_url, policy_file=policy_file)
+    settings = settings_for(directory / "var", database_url, policy_file=policy_file, **changes)
     return World(replace(settings, form_secrets=secrets))
 
 
