@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Connection
@@ -66,9 +67,16 @@ def send(context: Context, claimed: Relay) -> Ending:
     text = TEXTS.get_template(f"{claimed.action}.{person.language}.txt").render(values)
     mail = compose(context.settings.mail_from, email, claimed.id.hex(), text)
     # RFC 8058: a mail program can withdraw with one click.
-    mail["List-Unsubscribe"] = f"<{withdraw_url}>"
+    mail["List-Unsubscribe"] = _ways_out(withdraw_url, context.settings.gmail_mailbox)
     mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     return _spool_with(context, claimed, mail, receipt)
+
+
+def _ways_out(withdraw_url: str, mailbox: str | None) -> str:
+    """For a program that can only mail, the token is the subject, where somebody reads the mailbox (RFC 2369, 3.2)."""
+    token = withdraw_url.rpartition("/")[2]
+    by_mail = f", <mailto:{quote(mailbox, safe='@')}?subject=withdraw%20{token}>" if mailbox else ""
+    return f"<{withdraw_url}>{by_mail}"
 
 
 def _confirm_erasure(context: Context, claimed: Relay, box: bytes) -> Ending:
@@ -161,10 +169,23 @@ def _url(context: Context, route: str, link_id: bytes) -> str:
     return f"{context.settings.public_url}/{route}/{token}"
 
 
+class _AsWritten(EmailPolicy):
+    """Python makes an encoded word of whatever is too long for a line of 78, such as a link, and no mail program finds
+    a link in one (RFC 2047, 5). What is ASCII stays as it is, up to the 998 characters that a line may have (RFC 5322).
+    """
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        line = f"{name}: {value}{self.linesep}"
+        return line.encode("ascii") if line.isascii() and len(line) <= 998 else super().fold_binary(name, value)
+
+
+_POLICY = _AsWritten(linesep="\r\n")
+
+
 def compose(sender: str, recipient: str, name: str, text: str) -> EmailMessage:
     """The first line of the text is the subject; `name`, as in `spool`, tells a second attempt from a second mail."""
     subject, _, body = text.partition("\n")
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=_POLICY)
     mail["From"] = sender
     mail["To"] = recipient
     mail["Subject"] = subject

@@ -11,7 +11,8 @@ from schemas.mail.authentication_results import (
     MethodResult,
     parse_authentication_results,
 )
-from schemas.mail.envelope import Envelope, Ours, is_proven, read_sender, read_token, why_left_alone
+from schemas.mail.envelope import HEADERS, Envelope, Ours, is_proven, read_sender, read_token, why_left_alone
+from schemas.mail.intent import read_intent
 from schemas.mail.own_words import own_lines, read_text
 from tests.simulators.gmail import part
 
@@ -258,3 +259,29 @@ def test_hostile_html_costs_little(html: str) -> None:
     began_s = time.process_time()
     read_text(part("text/html", html))
     assert time.process_time() - began_s < 2.0
+
+
+PIECES = ("=?utf-8?q?", "=?utf-8?b?", "=?x?q?a?=", "?=", "=C3=A5", "w6U", "withdraw", "\r\n ", "\x00", "\ud83d", "å")
+PIECES += ("kari@example.org", "mx.google.com", "dmarc=pass", "header.from=", *'<>@"\\();=, ')
+
+
+def test_no_mail_of_any_kind_is_a_fault() -> None:
+    chance = random.Random(20_261_127)
+
+    def text() -> str:
+        return "".join(chance.choice(PIECES) for _ in range(chance.randint(0, 12)))
+
+    for _ in range(3_000):
+        made = Envelope([(chance.choice(HEADERS), text()) for _ in range(6)], frozenset())
+        read_token(made)
+        why_left_alone(made, OURS)
+        is_proven(made, parse_address(KARI))
+        read_intent(made.subject, read_text({"mimeType": "text/html", "body": {"data": text()}}))
+        read_intent(text(), text())
+
+
+def test_an_encoded_subject_is_read_decoded() -> None:
+    assert Envelope((("Subject", "=?UTF-8?Q?Meld_meg_av_nyhetsbrevet_n=C3=A5?="),), frozenset()).subject == (
+        "Meld meg av nyhetsbrevet nå"
+    )
+    assert Envelope((("Subject", "=?nonsense?Q?Meld_meg_av?="),), frozenset()).subject == ""

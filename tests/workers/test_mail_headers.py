@@ -1,0 +1,55 @@
+"""The header fields of our mails, as bytes: what a mail program sees, and not what Python's parser makes of it."""
+
+import re
+from pathlib import Path
+
+from schemas.mail.envelope import Envelope, read_token
+from tests.world import World, settings_for
+from workers.mail import compose
+
+KARI = "kari@example.org"
+
+
+def raw_mail(world: World) -> bytes:
+    (path,) = world.settings.mail_spool_dir.glob("*.eml")
+    return path.read_bytes()
+
+
+def sign_up(directory: Path, **changes: str) -> World:
+    world = World(settings_for(directory, **changes))
+    world.post_signed("newsletter", {"email": KARI, "newsletter": "yes"})
+    world.record()
+    world.carry()
+    return world
+
+
+def test_the_way_out_is_written_as_it_is(tmp_path: Path) -> None:
+    """RFC 2047, 5 allows no encoded word there, and no mail program would find the address in one."""
+    world = sign_up(tmp_path)
+    link = f"http://samtykke.example.org{world.link('w')}"
+    assert f"\r\nList-Unsubscribe: <{link}>\r\n".encode() in raw_mail(world)
+    assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in raw_mail(world)
+    world.close()
+
+
+def test_who_can_only_mail_withdraws_by_the_subject_that_the_intake_understands(tmp_path: Path) -> None:
+    world = sign_up(tmp_path, gmail_mailbox="post@example.no")
+    token = world.link("w").rpartition("/")[2]
+    ways = re.search(rb"\r\nList-Unsubscribe: <(http\S+)>, <mailto:(\S+)\?subject=(\S+)>\r\n", raw_mail(world))
+    assert ways is not None
+    assert (ways[1].decode().rpartition("/")[2], ways[2]) == (token, b"post@example.no")
+    subject = ways[3].decode().replace("%20", " ")
+    assert read_token(Envelope((("Subject", subject),), frozenset())) == token
+    world.close()
+
+
+def test_every_line_of_a_header_is_within_the_limit_and_letters_beyond_ascii_are_encoded() -> None:
+    """RFC 5322, 2.1.1: 998 characters at most."""
+    subject = "Bekreft på nytt: æøå " * 20
+    mail = compose(f"post@{'a' * 60}.example.no", KARI, "0" * 32, f"{subject}\n\nHei")
+    mail["List-Unsubscribe"] = f"<https://example.no/{'a' * 2000}>"
+    head = mail.as_bytes().partition(b"\r\n\r\n")[0]
+    assert head.isascii()
+    assert max(map(len, head.split(b"\r\n"))) <= 998
+    assert f"\r\nMessage-ID: <{'0' * 32}@{'a' * 60}.example.no>\r\n".encode() in head
+    assert "".join(str(mail["Subject"]).split()) == "".join(subject.split())
