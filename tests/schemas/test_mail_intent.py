@@ -2,6 +2,7 @@
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -229,3 +230,19 @@ def test_hostile_text_says_nothing_and_costs_little(text: str) -> None:
     for subject, body in ((text, ""), ("", text), (text, text)):
         read_intent(subject, body)
     assert time.process_time() - began_s < 1.0  # each is a few milliseconds
+
+
+def documented() -> list[tuple[str, str]]:
+    page = (Path(__file__).resolve().parents[2] / "docs/senders/gmail.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| (a withdrawal|a request for \w+|nothing) \|$", page, re.MULTILINE)
+    return [(text, said) for norwegian, english, said in rows for text in (norwegian, english)]
+
+
+@pytest.mark.parametrize(("text", "said"), documented())
+def test_the_page_says_what_is_understood(text: str, said: str) -> None:
+    intents = read_intent("", text).intents
+    assert intents == (() if said == "nothing" else (said.split()[-1],))
+
+
+def test_the_page_speaks_of_every_intent() -> None:
+    assert {said.split()[-1] for _, said in documented()} == {"nothing", WITHDRAWAL, *RIGHTS}
