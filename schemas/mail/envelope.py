@@ -39,10 +39,11 @@ class Ours:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Envelope:
-    """Header fields in the order in which they stand, the newest at the top; labels as Gmail gives them."""
+    """Header fields in the order in which they stand, the newest at the top; labels and time as Gmail gives them."""
 
     fields: Sequence[tuple[str, str]]
     labels: frozenset[str]
+    received_at_ms: int = 0
 
     def values(self, name: str) -> list[str]:
         return [value for field, value in self.fields if field.lower() == name.lower()]

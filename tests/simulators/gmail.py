@@ -57,6 +57,10 @@ def newest(mailbox: Mapping[str, Any]) -> int:
     return int(mailbox["begins_at"]) + STEP * len(mailbox["mails"])
 
 
+def received_at_ms(mail: Mapping[str, Any]) -> int:
+    return int((time.time() - mail.get("age_days", 0) * 24 * 3600) * 1000)
+
+
 def _listed(mail: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": mail["id"], "threadId": mail["id"]}
 
@@ -89,11 +93,11 @@ def _history(mailbox: Mapping[str, Any], request: Request) -> Reply | Refusal:
 
 
 def _search(mailbox: Mapping[str, Any], request: Request) -> Reply | Refusal:
-    """`newer_than:<days>d` and nothing else. Newest first, as Gmail does."""
-    name, _, days = dict(request.pairs).get("q", "").partition(":")
-    if name != "newer_than" or not days.removesuffix("d").isdecimal():
+    """`after:<unix seconds>` and nothing else. Newest first, as Gmail does."""
+    name, _, after_s = dict(request.pairs).get("q", "").partition(":")
+    if name != "after" or not after_s.isdecimal():
         return 501, "notSimulated", "Not simulated"
-    young = [mail for mail in reversed(mailbox["mails"]) if mail.get("age_days", 0) < int(days.removesuffix("d"))]
+    young = [mail for mail in reversed(mailbox["mails"]) if received_at_ms(mail) > int(after_s) * 1000]
     found = [_listed(mail) for mail in young if not {"SPAM", "TRASH"} & set(mail.get("labels", ()))]
     shown, rest = _page(request, found)
     return Reply(200, ({"messages": shown} if shown else {}) | rest | {"resultSizeEstimate": len(found)})
@@ -110,8 +114,7 @@ def _message(mailbox: Mapping[str, Any], message_id: str, request: Request) -> R
     if shape == "metadata" and wanted:
         payload["headers"] = [each for each in headers if each["name"].lower() in wanted]
     labels = mail.get("labels", ["INBOX", "UNREAD"])
-    sent_at_ms = int((time.time() - mail.get("age_days", 0) * 24 * 3600) * 1000)
-    document = _listed(mail) | {"labelIds": labels, "internalDate": str(sent_at_ms), "payload": payload}
+    document = _listed(mail) | {"labelIds": labels, "internalDate": str(received_at_ms(mail)), "payload": payload}
     return Reply(200, document | {"snippet": mail.get("text", "")[:200], "sizeEstimate": 2048})
 
 

@@ -1,5 +1,6 @@
 """The mailbox, asked: a whole installation against a simulated Gmail that is held to Google's discovery document."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.world import World, settings_for
 from workers import intake
 from workers.context import now_ms
 from workers.intake import gmail
-from workers.intake.gmail import DAY_MS, SOURCE, take
+from workers.intake.gmail import DAY_MS, OVERLAP_MS, SOURCE, take
 from workers.relays.action import RelayError
 
 MAILBOX = "post@example.no"
@@ -322,14 +323,38 @@ def test_history_that_is_gone_is_made_good_by_the_mail_itself(post: Post) -> Non
     assert post.take() == 2
     post.arrive("Meld meg av", "per@example.org", age_days=1)
     post.arrive("Meld meg av", "spam@example.org", labels=["SPAM"])
-    post.set_position(checked_at_ms=now_ms() - 5 * DAY_MS)
+    post.arrive("Meld meg av", "missed@example.org", age_days=9)
+    checked_ms = now_ms() - 5 * DAY_MS
+    post.set_position(checked_at_ms=checked_ms)
     post.show(kept_from=999_999)
     assert post.take() == 1
-    assert [line["query"]["q"] for line in post.asked("messages") if "q" in line["query"]][-1] == "newer_than:7d"
+    asked = [line["query"]["q"] for line in post.asked("messages") if "q" in line["query"]][-1]
+    assert asked == f"after:{(checked_ms - OVERLAP_MS) // 1000}"
     post.show(kept_from=0)
     post.arrive("Meld meg av", "kim@example.org")
     assert post.take() == 1
     assert len(post.world.statuses()) == 4
+
+
+def test_catching_up_goes_on_where_the_time_ended(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mailbox with more mail than one job can look at must not begin anew each minute."""
+    for number in range(5):
+        post.arrive("Meld meg av" if number == 4 else "Hei", age_days=20 - 4 * number)
+    post.set_position(checked_at_ms=now_ms() - 25 * DAY_MS)
+    post.show(kept_from=999_999)
+    monkeypatch.setattr(gmail, "PAGE_SIZE", 3)
+    monkeypatch.setattr(gmail, "BUDGET_S", -1.0)  # one page for each ring
+    looked_at = [len(post.asked("messages/"))]
+    brought = []
+    for _ in range(2):
+        brought.append(post.take())
+        looked_at.append(len(post.asked("messages/")))
+    assert brought == [0, 1]
+    assert [after - before for before, after in itertools.pairwise(looked_at)] == [
+        6,
+        6,
+    ]  # three mails, head and text, one of them twice
+    assert now_ms() - post.position().checked_at_ms < 5 * DAY_MS
 
 
 def test_a_push_that_comes_before_the_news_loses_nothing(post: Post) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ledger.inbox import Acceptance, Delivery, PendingWithdrawal, accept
-from ledger.intake import known_ids, read_position, write_expiry, write_position
+from ledger.intake import Position, known_ids, read_position, write_expiry, write_position
 from ledger.links import WITHDRAW, find_link
 from ledger.reception import Reception
 from schemas.address import Address, AddressRefused, parse_address
@@ -22,7 +22,7 @@ from schemas.message import Message, MessageType, comparable, format_message
 from schemas.token import TokenRefused, parse_token
 from workers.context import Context, now_ms
 from workers.doorbell import RECORD
-from workers.intake.mailbox import HISTORY_EXPIRED, GmailConnection, Mailbox, Page
+from workers.intake.mailbox import HISTORY_EXPIRED, PAGE_SIZE, GmailConnection, Mailbox
 from workers.relays.action import RelayError
 
 SOURCE = "gmail"
@@ -30,7 +30,9 @@ METHOD = "mail"
 DAY_MS = 24 * 3600 * 1000
 # A watch ends after 7 days, silently; renewed daily, it has 6 left when it is due.
 WATCH_LEFT_MS, WATCH_ALARM_MS = 6 * DAY_MS, 2 * DAY_MS
-LOOK_BACK_DAYS_MAX = 30
+LOOK_BACK_MAX_MS = 30 * DAY_MS
+OVERLAP_MS = 3600 * 1000  # mails are listed by the time at which Gmail took them in, and that is nearly their order
+OF_ONE_MAIL = frozenset({"gone", "rejected", "response_too_large"})  # any other fault may be everybody's
 BUDGET_S = 40.0  # of one job; what is left is for the next ring
 
 
@@ -46,6 +48,14 @@ def take(context: Context) -> int:
     if found:
         context.doorbell.press(RECORD)
     return found
+
+
+@dataclass(slots=True)
+class Taken:
+    """What some mails brought: deliveries, and the time of the newest of those that were looked at."""
+
+    brought: int = 0
+    newest_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,63 +88,81 @@ class Reader:
 
     def read_on(self, stop_at: float) -> int:
         """The position moves past a page only when every delivery of it is committed."""
-        began_ms = now_ms()
         with self.context.database.read() as connection:
             position = read_position(connection, SOURCE)
         assert position is not None
-        found, place = 0, position.place
         try:
-            for page in self._pages(position.place, position.checked_at_ms, began_ms):
-                brought, place = self._take_page(page.message_ids), page.place
-                found += brought
-                self._move_to(place, position.checked_at_ms, brought)
-                if time.monotonic() > stop_at:
-                    return found
-            self._move_to(place, began_ms)  # that was the last page: until here nothing is missing
-        finally:
-            for outcome, count in sorted(self.outcomes.items()):
-                log.info("mail_sorted", source=SOURCE, outcome=outcome, count=count)
-        return found
-
-    def _pages(self, place: str, checked_at_ms: int, now: int) -> Iterator[Page]:
-        try:
-            yield from self.mailbox.added_since(place)
+            return self._follow(position, stop_at)
         except RelayError as error:
             if error.reason != HISTORY_EXPIRED:
                 raise
-            # Gmail keeps a week, "in rare circumstances a few hours". Where we are is taken before what is there.
+            # Gmail keeps a week, "in rare circumstances a few hours".
             log.warning("history_expired", source=SOURCE)
-            newest = self.mailbox.newest_place()
-            days = min((now - checked_at_ms) // DAY_MS + 2, LOOK_BACK_DAYS_MAX)
-            yield Page(tuple(self.mailbox.received_within(days)), newest)
+            return self._catch_up(position, stop_at)
+        finally:
+            for outcome, count in sorted(self.outcomes.items()):
+                log.info("mail_sorted", source=SOURCE, outcome=outcome, count=count)
+
+    def _follow(self, position: Position, stop_at: float) -> int:
+        """By the mailbox' history."""
+        began_ms, found, place = now_ms(), 0, position.place
+        for page in self.mailbox.added_since(place):
+            brought, place = self._take(page.message_ids).brought, page.place
+            found += brought
+            self._move_to(place, position.checked_at_ms, brought)
+            if time.monotonic() > stop_at:
+                return found
+        self._move_to(place, began_ms)  # that was the last page: until here nothing is missing
+        return found
+
+    def _catch_up(self, position: Position, stop_at: float) -> int:
+        """By the mail itself, from when nothing was missing; the next ring goes on where the time ended."""
+        began_ms, found = now_ms(), 0
+        newest = self.mailbox.newest_place()  # before the list is made: what comes later is in the history from there
+        checked_ms = max(position.checked_at_ms, began_ms - LOOK_BACK_MAX_MS)
+        message_ids = self.mailbox.received_since(checked_ms - OVERLAP_MS)
+        for start in range(0, len(message_ids), PAGE_SIZE):
+            taken = self._take(message_ids[start : start + PAGE_SIZE])
+            found += taken.brought
+            checked_ms = max(checked_ms, min(taken.newest_ms, began_ms))
+            self._move_to(position.place, checked_ms, taken.brought)
+            if time.monotonic() > stop_at:
+                return found
+        self._move_to(newest, began_ms)
+        return found
 
     def _move_to(self, place: str, checked_at_ms: int, found: int = 0) -> None:
         with self.context.database.write() as connection:
             write_position(connection, SOURCE, place, checked_at_ms, found)
 
-    def _take_page(self, message_ids: Sequence[str]) -> int:
-        context = self.context
+    def _take(self, message_ids: Sequence[str]) -> Taken:
+        context, taken = self.context, Taken()
         with context.database.read() as connection:
             ids = {f"{SOURCE}:{each}": each for each in message_ids}
             known = known_ids(connection, context.keyring["index_pepper"], SOURCE, ids)
-        brought = 0
         for sender_id, message_id in ids.items():
-            for delivery in self._deliveries(message_id, sender_id) if sender_id not in known else ():
-                acceptance, _ = accept(context.database, context.keyring, delivery, now_ms())
-                brought += acceptance is Acceptance.ACCEPTED
-        return brought
+            if sender_id not in known:
+                self._take_one(message_id, sender_id, taken)
+        return taken
 
-    def _deliveries(self, message_id: str, sender_id: str) -> list[Delivery]:
-        """What one mail asks for. A fault of this one mail must not hold up all that came after it."""
+    def _take_one(self, message_id: str, sender_id: str, taken: Taken) -> None:
+        """A fault of this one mail must not hold up all that came after it."""
+        deliveries: list[Delivery] = []
         try:
             envelope = self.mailbox.envelope(message_id)
-            outcome, deliveries = ("gone", []) if envelope is None else self._read(message_id, sender_id, envelope)
+            if envelope is None:
+                outcome = "gone"
+            else:
+                taken.newest_ms = max(taken.newest_ms, envelope.received_at_ms)
+                outcome, deliveries = self._read(message_id, sender_id, envelope)
         except RelayError as error:
-            if not error.permanent:
+            if error.reason not in OF_ONE_MAIL:
                 raise
-            outcome, deliveries = "unreadable", []
+            outcome = "unreadable"
+        for delivery in deliveries:
+            acceptance, _ = accept(self.context.database, self.context.keyring, delivery, now_ms())
+            taken.brought += acceptance is Acceptance.ACCEPTED
         self.outcomes[outcome] += 1
-        return deliveries
 
     def _read(self, message_id: str, sender_id: str, envelope: Envelope) -> tuple[str, list[Delivery]]:
         token = read_token(envelope)

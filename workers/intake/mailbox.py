@@ -16,7 +16,7 @@ from workers.relays.action import RelayError, system_clock_ms
 
 SCOPE = "https://www.googleapis.com/auth/gmail.readonly"
 RESPONSE_SIZE_MAX_BYTES = 2 * 1024 * 1024  # the text of one mail; attachments come only when they are asked for
-PAGE_SIZE = 100
+PAGE_SIZE, LIST_SIZE = 100, 500
 HISTORY_EXPIRED = "history_expired"
 
 
@@ -71,9 +71,9 @@ class Mailbox:
                 return
             asked["pageToken"] = page["nextPageToken"]
 
-    def received_within(self, days: int) -> list[str]:
-        """Ids of every message of these days, oldest first."""
-        asked: dict[str, Any] = {"q": f"newer_than:{days}d", "maxResults": PAGE_SIZE}
+    def received_since(self, at_ms: int) -> list[str]:
+        """Ids of every message that came after this time, oldest first."""
+        asked: dict[str, Any] = {"q": f"after:{at_ms // 1000}", "maxResults": LIST_SIZE}
         ids: list[str] = []
         while True:
             page = self._get("messages", asked)
@@ -94,7 +94,9 @@ class Mailbox:
         payload, labels = message.get("payload"), message.get("labelIds")
         fields = _objects(payload, "headers") if isinstance(payload, dict) else []
         pairs = [(str(each.get("name")), str(each.get("value"))) for each in fields]
-        return Envelope(pairs, frozenset(map(str, labels if isinstance(labels, list) else ())))
+        at = str(message.get("internalDate"))
+        at_ms = int(at) if at.isascii() and at.isdecimal() and len(at) < 16 else 0
+        return Envelope(pairs, frozenset(map(str, labels if isinstance(labels, list) else ())), at_ms)
 
     def content(self, message_id: str) -> Mapping[str, Any]:
         """The message's parts, without attachments."""
