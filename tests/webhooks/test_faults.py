@@ -1,6 +1,8 @@
 """What is wrong on our side: 503 while nothing can be stored, 500 for our own mistakes, and never a 200."""
 
+import json
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +12,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
+from tests.faults.senders import post
 from tests.postgres import PostgresServer
 from tests.webhooks.capture import inbox_rows
+from tests.webhooks.plugins import plugin_world
+from tests.webhooks.server import serving
 from tests.webhooks.test_refusals import assert_refused
 from tests.world import FORM_SECRET, World, checkout_event, settings_for
 from webhooks.answers import RETRY_AFTER_S, register_answers
@@ -19,6 +24,7 @@ from webhooks.door import Door
 from webhooks.forms import forms_blueprint
 
 CF7 = "/webhooks/forms/newsletter-contact-form-7"
+ELEMENTOR_WAITS_S = 2.0  # a part of what WordPress gives a request, which is five seconds
 BODY = {"your-email": "kanari7f3a@example.test", "gdpr-consent": "1"}
 TOKEN = {"X-Gdpr-Token": FORM_SECRET}
 
@@ -82,6 +88,36 @@ def test_when_postgresql_goes_away_every_route_says_503(tmp_path: Path, postgres
     assert (ready.status_code, ready.get_json()) == (503, {"status": "not_ready", "reason": "database_away"})
     assert_refused(world.client.get("/metrics"), 503, "database_away")
     assert world.client.get("/health/live").status_code == 200
+    world.close()
+
+
+@pytest.fixture(params=["gone", "silent"])
+def queue_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Of a queue that was killed, or one that is paused: its socket takes connections and says nothing."""
+    path = tmp_path / "queue.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        if request.param == "silent":
+            listener.listen(64)
+        yield f"unix://{path}"
+
+
+def test_elementor_reads_200_in_time_whatever_is_down_behind_us(tmp_path: Path, queue_url: str) -> None:
+    """It takes nothing else for a success, and its visitor waits. Neither queue, recorder nor relay is there."""
+    world = plugin_world(tmp_path)
+    settings = replace(world.settings, redis_url=queue_url)
+    with serving(settings, tmp_path, {"POLICY_FILE": str(settings.policy_file)}) as server:
+        for number in range(40):
+            body = f"fields[email][value]=k{number}@example.test&fields[consent][value]=on&form[id]=a".encode()
+            headers = TOKEN | {"Content-Type": "application/x-www-form-urlencoded"}
+            answer = post(server.port, "/webhooks/forms/newsletter-elementor", body, headers)
+            assert (answer.status, json.loads(answer.body)) in (
+                (200, {"status": "accepted"}),
+                (200, {"status": "parked"}),
+            )
+            assert answer.took_s < ELEMENTOR_WAITS_S
+            assert len(answer.body) < 100
+    assert inbox_rows(world) == 40
     world.close()
 
 
