@@ -39,6 +39,11 @@ class PostgresServer:
         self._data.cleanup()
 
     @property
+    def pid(self) -> int:
+        """Of its first process."""
+        return int(self._server.get_pid())
+
+    @property
     def socket_folder(self) -> str:
         return parse_qs(urlsplit(self.admin_url).query)["host"][0]
 

@@ -6,6 +6,7 @@ from typing import Any
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 
 from schemas.refusal import ErrorBody, Refused
+from webhooks.answers import REFUSED
 
 PHRASES = {
     400: "Bad Request",
@@ -17,7 +18,8 @@ PHRASES = {
 
 
 def error_response(status: int, reason: str) -> bytes:
-    """A whole HTTP/1.1 answer in the one shape of our refusals."""
+    """A whole HTTP/1.1 answer in the one shape of our refusals, and counted like them."""
+    REFUSED.labels(route="unknown", reason=reason).inc()
     body = json.dumps(ErrorBody(status, reason).document()).encode()
     head = (
         f"HTTP/1.1 {status} {PHRASES[status]}\r\nConnection: close\r\nContent-Type: application/json\r\n"

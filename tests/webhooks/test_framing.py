@@ -111,6 +111,12 @@ def test_a_secret_sent_twice_is_none(server: Server) -> None:
     assert statuses(server.exchange(underscored)) == [401]
 
 
+def test_what_never_reached_the_application_is_counted_too(server: Server) -> None:
+    server.exchange(FRAMINGS["two hosts"][0])
+    told = server.exchange(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b'samtykke_refused_total{reason="request_malformed",route="unknown"}' in told
+
+
 def test_the_log_of_it_all_says_nothing(server: Server) -> None:
     text = server.log.read_text("utf-8")
     assert '"request_invalid"' in text

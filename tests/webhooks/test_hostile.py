@@ -192,11 +192,14 @@ def test_no_route_that_takes_a_body_is_forgotten(worlds: Pair) -> None:
 FORM_RULE = "/webhooks/forms/<form_key>"
 DIALECTS_TRIED = [name for name, way in WAYS.items() if way.rule == FORM_RULE]
 OTHERS = [name for name in WAYS if name not in DIALECTS_TRIED]
+# These do what the form and Stripe's other address do: of the bodies that cost time, one in five.
+LIKE_ANOTHER = {"a secret in the path": 5, "stripe, thin": 5}
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_body_gets_one_clear_answer(worlds: Pair, name: str, request: pytest.FixtureRequest) -> None:
-    hold(worlds, [(name, hostile) for hostile in BODIES], request)
+    few = LIKE_ANOTHER.get(name, 1)
+    hold(worlds, [(name, one) for number, one in enumerate(BODIES) if is_cheap(one) or number % few == 0], request)
 
 
 def test_every_body_gets_one_clear_answer_of_a_form(worlds: Pair, request: pytest.FixtureRequest) -> None:
@@ -205,16 +208,18 @@ def test_every_body_gets_one_clear_answer_of_a_form(worlds: Pair, request: pytes
     tried = list(zip(first, BODIES, strict=False))
     hold(
         worlds,
-        tried + [(name, one) for name, one in zip(second, BODIES, strict=False) if len(one.raw) < 9_000],
+        tried + [(name, one) for name, one in zip(second, BODIES, strict=False) if is_cheap(one)],
         request,
     )
 
 
+def is_cheap(hostile: Hostile) -> bool:
+    return len(hostile.raw) < 9_000
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("name", DIALECTS_TRIED)
-def test_every_body_gets_one_clear_answer_of_every_dialect(
-    worlds: Pair, name: str, request: pytest.FixtureRequest
-) -> None:
+@pytest.mark.parametrize("name", WAYS)
+def test_every_body_gets_one_clear_answer_everywhere(worlds: Pair, name: str, request: pytest.FixtureRequest) -> None:
     hold(worlds, [(name, hostile) for hostile in BODIES], request)
 
 
