@@ -27,6 +27,7 @@ from workers.connections import session_to
 from workers.context import now_ms, warn_of_sqlite
 from workers.doorbell import Doorbell
 
+DATABASE_ANSWERS_WITHIN_S = 4.0  # the promise is a 503 within 5
 ROOT = Path(__file__).resolve().parent
 
 
@@ -47,7 +48,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     door = Door(
         settings=settings,
         policy=load_policy(settings.policy_file),
-        database=Database(settings.database_url, pool_size=settings.web_threads),
+        database=Database(
+            settings.database_url, pool_size=settings.web_threads, answers_within_s=DATABASE_ANSWERS_WITHIN_S
+        ),
         keyring=load_keyring("web", settings.keys_dir, settings.keyring),
         doorbell=Doorbell(settings.redis_url),
         clock=now_ms,

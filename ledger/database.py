@@ -14,13 +14,12 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ledger.errors import DatabaseAwayError
-from ledger.group_commit import CONTENDED, GroupCommit
+from ledger.group_commit import GroupCommit
+from ledger.kept_connections import KEPT, WRITE, KeptConnections, driver_of
+from ledger.patience import Patience
 from ledger.sqlite import sqlite
 
 BUSY_TIMEOUT_S = 5.0
-WRITE = "samtykke_write"
-KEPT = "kept"
-DEADLOCK_DETECTED = "40P01"  # PostgreSQL, appendix A
 # The tables from which anything about a person is deleted.
 ERASABLE = ("vault", "subject", "subject_address", "link", "consent_state", "relay", "inbox", "pending_withdrawal")
 
@@ -33,18 +32,29 @@ class Database:
     `checkpoints`: whether this process moves the WAL into the SQLite file. Exactly one process may (the
     recorder): SQLite before 3.51.3 can corrupt a database when two checkpoint at once
     (https://sqlite.org/wal.html#walresetbug).
+
+    `answers_within_s`: for the door, whose callers do not wait longer.
     """
 
     def __init__(
-        self, url: str, *, checkpoints: bool = False, pool_size: int = 8, busy_timeout_s: float = BUSY_TIMEOUT_S
+        self,
+        url: str,
+        *,
+        checkpoints: bool = False,
+        pool_size: int = 8,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        answers_within_s: float | None = None,
     ) -> None:
         self.url = make_url(url)
-        self._busy_timeout_s = busy_timeout_s
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._patience = Patience(answers_within_s)
+        # SQLite: once for the writers' lock, once for whoever does not know of it.
+        self._busy_timeout_s = answers_within_s / 2 if answers_within_s else busy_timeout_s
         self.engine = self._engine(pool_size)
+        self._driver = self.engine.dialect.loaded_dbapi
         self._turn = threading.Lock()
         self._group = GroupCommit(self._write_kept)
-        self._kept: Connection | None = None
+        self._kept = KeptConnections(self.engine, pool_size, self._busy_timeout_s)
         self._lock_file: int | None = None
         if self.is_sqlite:
             self._prepare_sqlite(checkpoints)
@@ -59,11 +69,9 @@ class Database:
         }
         if self.is_sqlite:
             return create_engine(self.url, module=sqlite, connect_args={"timeout": self._busy_timeout_s}, **shared)
-        connect = {
-            "connect_timeout": int(BUSY_TIMEOUT_S),
-            "options": "-c statement_timeout=30000 -c lock_timeout=10000",
-        }
-        return create_engine(self.url, pool_pre_ping=True, connect_args=connect, **shared)
+        engine = create_engine(self.url, pool_pre_ping=True, **shared)
+        event.listen(engine, "do_connect", self._patience.connect)
+        return engine
 
     def _prepare_sqlite(self, checkpoints: bool) -> None:
         path = Path(self.url.database or "")
@@ -119,6 +127,7 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """One committed transaction, or none; DatabaseAwayError when the database cannot answer."""
         with (
+            self._patience.held(),
             self._writer(),
             self._answers(),
             self.engine.connect() as connection,
@@ -126,55 +135,53 @@ class Database:
         ):
             yield connection
 
-    def write_together(self, work: Callable[[Connection], Result]) -> Result:
+    def write_together(self, work: Callable[[Connection], Result], *, is_single: bool = False) -> Result:
         """`work` in a transaction that it may share with others.
 
-        It may be called a second time, on a fresh transaction, if another's work failed or the connection was dead.
+        `is_single`: only one of its statements changes anything, and doing it twice is as good as once. PostgreSQL then
+        commits that statement by itself. `work` may be called a second time, on a fresh transaction or connection, if
+        another's work failed or the connection was dead.
         """
-        return self._group.run(work)
+        if self.is_sqlite:
+            return self._group.run(work)
+        if is_single:
+            return self._run_single(work)
+        with self.write() as connection:  # PostgreSQL groups commits by itself
+            return work(connection)
+
+    def _run_single(self, work: Callable[[Connection], Result]) -> Result:
+        with self._patience.held(), self._answers():
+            while True:
+                connection, is_fresh = self._kept.take()
+                try:
+                    result = work(connection)
+                except BaseException as error:
+                    self._kept.discard(connection)
+                    # As dead as what a pool finds by asking first, and as easily replaced.
+                    if is_fresh or not isinstance(error, (DBAPIError, self._driver.Error)):
+                        raise
+                else:
+                    self._kept.give_back(connection)
+                    return result
 
     @contextlib.contextmanager
     def _write_kept(self) -> Iterator[Connection]:
-        """As `write`, for the one thread that leads the group: on one connection that is kept, and that begins and ends
-        its transactions by the driver. What a pool and SQLAlchemy do around them is a third of what the door costs.
-        """
-        with self._writer(), self._answers():
-            connection = self._begin_kept()
+        """SQLite: as `write`, for the one thread that leads the group, on a connection that is kept."""
+        with self._patience.held(), self._writer(), self._answers():
+            connection, _ = self._kept.take()
             try:
+                driver_of(connection).execute("BEGIN IMMEDIATE")
                 yield connection
                 driver_of(connection).execute("COMMIT")
             except BaseException:
-                self._drop_kept()
+                self._kept.discard(connection)
                 raise
-
-    def _begin_kept(self) -> Connection:
-        begin = "BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN"
-        if self._kept is not None:
-            try:
-                driver_of(self._kept).execute(begin)
-            except self.engine.dialect.loaded_dbapi.Error:
-                self._drop_kept()
-                if self.is_sqlite:  # it does not die; somebody holds the file, and waiting twice helps nobody
-                    raise
-                # As dead as what a pool finds by asking first, and as easily replaced.
-            else:
-                return self._kept
-        self._kept = self.engine.connect().execution_options(**{WRITE: KEPT}, isolation_level="AUTOCOMMIT")
-        driver_of(self._kept).execute(begin)
-        return self._kept
-
-    def _drop_kept(self) -> None:
-        """Closing rolls back whatever was begun."""
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            with contextlib.suppress(DBAPIError):
-                kept.invalidate()
-            kept.close()
+            self._kept.give_back(connection)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """One snapshot for all that is read in it. PostgreSQL's default would show each statement a newer state."""
-        with self._answers(), self.engine.connect() as connection:
+        with self._patience.held(), self._answers(), self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
@@ -209,7 +216,7 @@ class Database:
             driver_of(connection).execute("VACUUM INTO ?", (str(file),))
 
     def close(self) -> None:
-        self._drop_kept()
+        self._kept.close()
         self.engine.dispose()
         if self._lock_file is not None:
             os.close(self._lock_file)
@@ -218,22 +225,13 @@ class Database:
     @contextlib.contextmanager
     def _answers(self) -> Iterator[None]:
         """What the database says when it cannot answer, SQLAlchemy's word for it or the driver's own, as one error."""
-        driver_error = self.engine.dialect.loaded_dbapi.OperationalError
         try:
             yield
-        except (OperationalError, driver_error) as error:
-            deadlock = getattr(getattr(error, "orig", error), "sqlstate", None) == DEADLOCK_DETECTED
-            raise DatabaseAwayError(CONTENDED if deadlock else "database_away") from None
+        except (OperationalError, self._driver.OperationalError):
+            raise DatabaseAwayError("database_away") from None
         except PoolTimeoutError:
             raise DatabaseAwayError("database_busy") from None
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise DatabaseAwayError("database_away") from None
             raise
-
-
-def driver_of(connection: Connection) -> Any:
-    """The driver's own connection, inside the same transaction."""
-    driver = connection.connection.driver_connection
-    assert driver is not None
-    return driver

@@ -12,8 +12,6 @@ from sqlalchemy import Connection
 
 from ledger.errors import DatabaseAwayError
 
-CONTENDED = "database_contended"  # two groups wait for each other: that ends once each goes alone
-
 Result = TypeVar("Result")
 
 
@@ -74,7 +72,7 @@ class GroupCommit:
             with self._write() as connection:
                 results = [turn.work(connection) for turn in batch]
         except Exception as error:
-            is_away = isinstance(error, DatabaseAwayError) and error.reason != CONTENDED
+            is_away = isinstance(error, DatabaseAwayError)
             if len(batch) > 1 and not is_away:  # one of them cannot be stored; alone, each finds out
                 for turn in batch:
                     self._commit([turn])

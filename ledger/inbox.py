@@ -74,7 +74,9 @@ def accept(database: Database, keyring: Keyring, delivery: Delivery, now_ms: int
             _insert_pending(connection, inbox_id, delivery.withdrawal)
         return acceptance, inbox_id
 
-    return database.write_together(work)
+    # With an id of its sender's, a delivery meets its twin in the unique key, and the insert is all there is.
+    is_single = len(marks) == 1 and marks[0].sender_id is not None and delivery.withdrawal is None
+    return database.write_together(work, is_single=is_single)
 
 
 def _store(

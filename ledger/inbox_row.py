@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Dialect, Row, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ledger.database import driver_of
+from ledger.kept_connections import driver_of
 from ledger.tables import inbox
 
 _COLUMNS = (

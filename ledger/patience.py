@@ -50,7 +50,7 @@ class Patience:
     def connect(self, _dialect: Any, _record: Any, arguments: Any, keywords: Any) -> PsycopgConnection[Any]:
         """SQLAlchemy's "do_connect": a connection to PostgreSQL that waits no longer for any answer."""
         within_s = self.answers_within_s
-        limits = {
+        limits: dict[str, Any] = {
             "connect_timeout": int(within_s or CONNECT_WAIT_S),
             "options": f"-c statement_timeout=30000 -c lock_timeout={int((within_s or LOCK_WAIT_S) * 1000)}",
         }

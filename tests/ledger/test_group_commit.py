@@ -1,6 +1,5 @@
 """Group commit: shared transactions, and nobody answers for another."""
 
-import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -48,6 +47,7 @@ def test_everything_that_returned_is_committed(database: Database) -> None:
     assert stored(database) == set(range(300))
 
 
+@pytest.mark.parametrize("database_url", [None])  # SQLite: PostgreSQL groups the commits of its connections by itself
 def test_those_who_wait_share_the_next_transaction(database: Database) -> None:
     first_is_in, go_on = threading.Event(), threading.Event()
     visible: list[set[int]] = []
@@ -96,60 +96,41 @@ def test_nobody_is_told_of_success_when_the_commit_fails(database: Database) -> 
     assert database.write_together(lambda connection: store(connection, 1)) == 1
 
 
-def test_a_connection_that_died_meanwhile_costs_nobody_a_delivery(postgres_server: PostgresServer) -> None:
-    with postgres_server.fresh_database("died_meanwhile") as url:
-        database = Database(url)
+@pytest.mark.parametrize("dies", ["meanwhile", "inside"])
+def test_a_connection_that_dies_costs_nobody_a_delivery(postgres_server: PostgresServer, dies: str) -> None:
+    with postgres_server.fresh_database(f"dies_{dies}") as url:
+        database, calls = Database(url), 0
         with database.write() as connection:
             connection.execute(text("CREATE TABLE stored (number INTEGER PRIMARY KEY)"))
-        pid = database.write_together(lambda one: one.execute(text("SELECT pg_backend_pid()")).scalar_one())
-        with database.write() as connection:
+        pid = database.write_together(
+            lambda one: one.execute(text("SELECT pg_backend_pid()")).scalar_one(), is_single=True
+        )
+
+        def kill(connection: Connection) -> None:
             connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
-        assert database.write_together(lambda connection: store(connection, 1)) == 1
+
+        def work(connection: Connection) -> int:
+            nonlocal calls
+            calls += 1
+            if dies == "inside" and calls == 1:
+                kill(connection)
+            return store(connection, 1)
+
+        if dies == "meanwhile":
+            with database.write() as connection:
+                kill(connection)
+        assert database.write_together(work, is_single=True) == 1
+        assert calls == 2
         assert stored(database) == {1}
         database.close()
 
 
-def test_a_connection_that_dies_inside_is_an_honest_failure_and_the_next_one_works(
-    postgres_server: PostgresServer,
-) -> None:
-    with postgres_server.fresh_database("dies_inside") as url:
+def test_a_database_that_is_away_is_an_honest_failure_at_once(postgres_server: PostgresServer) -> None:
+    with postgres_server.fresh_database("away") as url:
         database = Database(url)
+        database.write_together(lambda one: one.execute(text("SELECT 1")).scalar_one(), is_single=True)
+        other = Database(url.replace("away", "nowhere"))
         with pytest.raises(DatabaseAwayError):
-            database.write_together(lambda one: one.execute(text("SELECT pg_terminate_backend(pg_backend_pid())")))
-        assert database.write_together(lambda one: one.execute(text("SELECT 1")).scalar_one()) == 1
+            other.write_together(lambda one: one.execute(text("SELECT 1")).scalar_one(), is_single=True)
+        other.close()
         database.close()
-
-
-def test_groups_that_wait_for_each_other_go_again_one_by_one(postgres_server: PostgresServer) -> None:
-    """Two processes, each with the first of a pair and then the other's: PostgreSQL ends one of them."""
-    with postgres_server.fresh_database("deadlock") as url:
-        databases = [Database(url), Database(url)]
-        with databases[0].write() as connection:
-            connection.execute(text("CREATE TABLE stored (number INTEGER PRIMARY KEY)"))
-        both_are_in = threading.Barrier(2)
-
-        def first(connection: Connection, number: int) -> None:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
-            with contextlib.suppress(threading.BrokenBarrierError):
-                both_are_in.wait(1)
-
-        def then(connection: Connection, number: int) -> int:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
-            return store(connection, number)
-
-        with ThreadPoolExecutor(6) as pool:
-            running = []
-            for database, own, other in zip(databases, (1, 2), (2, 1), strict=True):
-                held = threading.Event()
-                blocked = pool.submit(database.write_together, lambda _connection, held=held: held.wait(10))
-                running += [pool.submit(database.write_together, partial(first, number=own))]
-                running += [pool.submit(database.write_together, partial(then, number=other))]
-                while len(database._group._waiting) < 2:
-                    threading.Event().wait(0.001)
-                held.set()
-                assert blocked.result(10)
-            for one in running:
-                one.result(30)
-        assert stored(databases[0]) == {1, 2}
-        for database in databases:
-            database.close()
