@@ -62,9 +62,15 @@ class MortalDatabase(Database):
         super().__init__(url, checkpoints=True)
         self._executioner = executioner
 
+    def write(self) -> contextlib.AbstractContextManager[Connection]:
+        return self._mortal(super().write())
+
+    def _write_kept(self) -> contextlib.AbstractContextManager[Connection]:
+        return self._mortal(super()._write_kept())
+
     @contextlib.contextmanager
-    def write(self) -> Iterator[Connection]:
-        with super().write() as connection:
+    def _mortal(self, transaction: contextlib.AbstractContextManager[Connection]) -> Iterator[Connection]:
+        with transaction as connection:
             self._executioner.reach("begun")
             yield connection
             self._executioner.reach("written")
