@@ -63,4 +63,4 @@ class Patience:
                     self.pgconn.finish()  # in the middle of an answer: it is of no more use
                     raise DatabaseAwayError("database_away") from None
 
-        return PatientConnection.connect(*arguments, **keywords, **limits)
+        return PatientConnection.connect(*arguments, **(keywords | limits))
