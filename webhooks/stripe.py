@@ -54,6 +54,7 @@ def _receive(door: Door, watch: VersionWatch) -> Response:
     document = parse_body(raw, content_type(request, (JSON,)))
     hints = is_hint(document)
     if hints:
+        door.limit.admit(SOURCE)  # before the database is asked anything; a hint counts twice
         _require_intake(door)
     acceptance = door.receive(SOURCE, document, signed)
     if hints:
