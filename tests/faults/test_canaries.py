@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
@@ -12,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from ledger.patience import REST_S
 from ledger.sqlite import sqlite
 from schemas.settings import form_secrets_name
 from tests.faults import people
@@ -87,6 +89,7 @@ def poison(intruder: Intruder) -> None:
     assert {"record_failed", "unreadable", "conflict"} <= reasons
     with locked(path):
         assert intruder.signed("newsletter", fields)[0] == 503
+    time.sleep(REST_S)  # for so long after a long wait nobody is kept waiting
 
 
 @contextmanager
