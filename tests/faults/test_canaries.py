@@ -80,8 +80,12 @@ def poison(intruder: Intruder) -> None:
     assert intruder.signed("newsletter", fields) == (200, "accepted")
     wait_until_recorded(stack)
     change(path, "DROP TRIGGER poison")
-    pid = stack.kill("record", signal.SIGSTOP)
-    assert intruder.signed("newsletter", {**fields, "email": f"y{people.EMAIL}"}) == (200, "accepted")
+    for _ in range(10):
+        pid = stack.kill("record", signal.SIGSTOP)
+        if intruder.signed("newsletter", {**fields, "email": f"y{people.EMAIL}"}) == (200, "accepted"):
+            break
+        os.kill(pid, signal.SIGCONT)  # it was stopped in the middle of a transaction, and holds the writers' lock
+        time.sleep(REST_S)
     change(path, "UPDATE inbox SET box = zeroblob(200) WHERE status = 'new'")
     os.kill(pid, signal.SIGCONT)
     wait_until_recorded(stack)
