@@ -13,13 +13,13 @@ from sqlalchemy import Connection, Row, delete, select, update
 
 from ledger import inbox as deliveries
 from ledger import outbox, suppression, vault
+from ledger.carrying import WITHDRAW, carry
 from ledger.errors import SealError
 from ledger.log import NewEntry, append_many, new_id
 from ledger.recorder import MAIL, RECEIPT, Recorder, sealed_address
 from ledger.sealing import unseal_versioned
 from ledger.tables import consent_state, inbox, link, relay, subject, subject_address
 from ledger.tables import vault as vault_table
-from ledger.withdrawal import carry_withdrawal
 from schemas.address import Address, parse_address
 from schemas.entry import Entry, Kind
 
@@ -70,7 +70,16 @@ def carry_out(
     _end_older_relays(connection, recorder, entry.subject, emails)
     if emails:
         purposes, addresses = tuple(recorder.policy.purposes), [email.verbatim for email in emails]
-        carry_withdrawal(connection, recorder, entry.subject, purposes, entry.id, position, addresses)
+        carry(
+            connection,
+            recorder,
+            entry.subject,
+            WITHDRAW,
+            entry.id,
+            position,
+            purposes=purposes,
+            addresses=addresses,
+        )
     return wiped
 
 

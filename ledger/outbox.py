@@ -34,6 +34,8 @@ class Relay:
     epoch: int
     created_at_ms: int
     box: bytes | None
+    notes: bytes | None
+    product: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class NewRelay:
     id: bytes
     box: bytes | None = None
     due_at_ms: int | None = None
+    product: str | None = None
 
 
 _INSERT = insert(relay)
@@ -78,6 +81,7 @@ def enqueue(connection: Connection, relays: Sequence[NewRelay], now_ms: int) -> 
             "created_at_ms": now_ms,
             "updated_at_ms": now_ms,
             "box": new.box,
+            "product": new.product,
         }
         for new in relays
     ]

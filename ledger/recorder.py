@@ -17,7 +17,7 @@ from schemas.message import Message
 from schemas.policy import Policy
 
 MAIL = "mail"
-CONFIRMATION, RECEIPT, REQUEST, WITHDRAW = "confirmation", "receipt", "request", "withdraw"
+CONFIRMATION, RECEIPT, REQUEST = "confirmation", "receipt", "request"
 DAY_MS = 24 * 3600 * 1000
 RESEND_AFTER_MS = 10 * 60 * 1000  # before the same question may be mailed again
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, delete, exists, select, update
 
 from ledger import erasure, proof, requests, restriction, vault
+from ledger.carrying import WITHDRAW, carry
 from ledger.errors import SealError
 from ledger.log import NewEntry, append_many, new_id
 from ledger.recorder import Recorder, sealed
 from ledger.state import STATE_OF_KIND, STOPPED, ConsentState, write_states
 from ledger.tables import ledger_entry, subject
 from ledger.tables import vault as vault_table
-from ledger.withdrawal import carry_withdrawal
 from schemas.entry import ENDING_KINDS, Entry, Kind
 
 LOST = "lost_in_restore"
@@ -126,7 +126,8 @@ class Reenactment:
         for handle, stopped in self._stopped.items():
             if _is_known(connection, handle):
                 purposes = list(dict.fromkeys(stopped.purposes))
-                carry_withdrawal(connection, self._recorder, handle, purposes, stopped.cause, stopped.position)
+                cause, position = stopped.cause, stopped.position
+                carry(connection, self._recorder, handle, WITHDRAW, cause, position, purposes=purposes)
 
     def _replace_lost(self, connection: Connection) -> None:
         """A redaction that took the place of a box keeps its addresses, the least there can be; the rest is gone."""

@@ -7,14 +7,18 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
 
-metadata = MetaData()
+from ledger.relay_tables import drift_check as drift_check
+from ledger.relay_tables import erasure as erasure
+from ledger.relay_tables import metadata as metadata
+from ledger.relay_tables import processor_state as processor_state
+from ledger.relay_tables import product_access as product_access
+from ledger.relay_tables import relay as relay
 
 # SQLite numbers a row by itself only in an INTEGER PRIMARY KEY; BIGINT would stay NULL there.
 RowId = BigInteger().with_variant(Integer, "sqlite")
@@ -177,32 +181,6 @@ link = Table(
     Column("request_ids", Text, nullable=False),  # entries that a confirmation answers, hex, comma-separated
 )
 Index("link_by_subject", link.c.subject)
-
-relay = Table(
-    "relay",
-    metadata,
-    Column("id", LargeBinary, primary_key=True),  # random; the reference that a processor may see
-    Column("sequence", BigInteger, nullable=False),  # order of creation: position of the cause
-    Column("subject", LargeBinary, nullable=False),
-    Column("processor", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("purposes", Text, nullable=False),
-    Column("cause", LargeBinary, nullable=False),  # id of the entry that asked for it
-    Column("urgent", Integer, nullable=False),
-    Column("status", Text, nullable=False),  # pending | confirmed | superseded | parked
-    Column("outcome", Text),
-    Column("reason", Text),
-    Column("attempts", Integer, nullable=False, default=0),  # also the fence of a claim
-    Column("epoch", Integer, nullable=False, default=1),  # part of the idempotency key
-    Column("claimed_until_ms", BigInteger, nullable=False, default=0),
-    Column("next_attempt_at_ms", BigInteger, nullable=False),
-    Column("created_at_ms", BigInteger, nullable=False),
-    Column("updated_at_ms", BigInteger, nullable=False),
-    Column("box", LargeBinary),  # the address of somebody who has no vault; wiped when the relay ends
-    UniqueConstraint("cause", "processor", "action", "subject"),
-)
-Index("relay_by_due", relay.c.status, relay.c.urgent, relay.c.next_attempt_at_ms)
-Index("relay_by_subject", relay.c.subject, relay.c.processor)
 
 rights_request = Table(
     "rights_request",

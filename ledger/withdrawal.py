@@ -5,18 +5,17 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from ledger import links, outbox, suppression, vault
+from ledger import links, suppression, vault
+from ledger.carrying import WITHDRAW, carry
 from ledger.identity import address_tags
 from ledger.log import NewEntry, new_id
 from ledger.recorder import (
     RECEIPT,
-    WITHDRAW,
     Recorder,
     append,
     dropped_entries,
     fold,
     sealed,
-    sealed_address,
     send_mail,
 )
 from ledger.state import effective_at_ms
@@ -68,7 +67,7 @@ def _withdraw_subjects(
     fold(connection, recorder, new, positions)
     for handle, first in firsts:
         cause, position = new[first].entry.id, positions[first]
-        carry_withdrawal(connection, recorder, handle, message.purposes, cause, position)
+        carry(connection, recorder, handle, WITHDRAW, cause, position, purposes=message.purposes)
         send_mail(connection, recorder, handle, RECEIPT, message.purposes, cause, position)
     return positions
 
@@ -87,38 +86,6 @@ def _withdrawn_entry(recorder: Recorder, message: Message, handle: bytes, purpos
     )
 
 
-def carry_withdrawal(
-    connection: Connection,
-    recorder: Recorder,
-    handle: bytes,
-    purposes: Sequence[str],
-    cause: str,
-    position: int,
-    addresses: Sequence[str] = (),
-) -> None:
-    """To every processor that can. `addresses`: of somebody who has no vault."""
-    relays = []
-    for processor in recorder.policy.processors.values():
-        if WITHDRAW not in processor.actions:
-            continue
-        relay_id = outbox.new_relay_id()
-        box = sealed_address(recorder, relay_id, addresses) if addresses else None
-        relays.append(
-            outbox.NewRelay(
-                subject=handle,
-                processor=processor.key,
-                action=WITHDRAW,
-                purposes=tuple(purposes),
-                cause=cause,
-                sequence=position,
-                urgent=True,
-                id=relay_id,
-                box=box,
-            )
-        )
-    outbox.enqueue(connection, relays, recorder.now_ms)
-
-
 def _suppress(connection: Connection, recorder: Recorder, message: Message, address: Address) -> list[int]:
     """Nobody we know: remember the stop under its own key, and carry it to the processors all the same."""
     handle = vault.new_handle()
@@ -129,7 +96,8 @@ def _suppress(connection: Connection, recorder: Recorder, message: Message, addr
         stop = suppression.Suppression(entry.purpose or "", entry.occurred_at_ms or 0, suppression.WITHDRAWN)
         suppression.keep(connection, recorder.keyring["suppression"], address, stop)
     cause = entries[0].id
-    carry_withdrawal(connection, recorder, handle, message.purposes, cause, positions[0], [address.verbatim])
+    addresses = [address.verbatim]
+    carry(connection, recorder, handle, WITHDRAW, cause, positions[0], purposes=message.purposes, addresses=addresses)
     return positions
 
 
@@ -141,7 +109,7 @@ def revoke(
     positions = append(connection, recorder, new)
     fold(connection, recorder, new, positions)
     links.close_confirmations(connection, handle)
-    carry_withdrawal(connection, recorder, handle, purposes, new[0].entry.id, positions[0])
+    carry(connection, recorder, handle, WITHDRAW, new[0].entry.id, positions[0], purposes=purposes)
     return positions
 
 

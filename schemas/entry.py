@@ -46,15 +46,22 @@ class Kind(StrEnum):
     REQUEST_CONFIRMED = "request.confirmed"
     REQUEST_EXPIRED = "request.expired"
     REPORTED = "processor.reported"
+    ACCESS_GRANTED = "access.granted"
+    ACCESS_REVOKED = "access.revoked"
     DROPPED = "minimisation.dropped"
     RELAY_COMPLETED = "relay.completed"
     RELAY_PARKED = "relay.parked"
+    RELAY_RESOLVED = "relay.resolved"
+    DRIFT_FOUND = "drift.found"
+    PROCESSOR_PAUSED = "processor.paused"
+    PROCESSOR_RESUMED = "processor.resumed"
     DELIVERY_REPLAYED = "delivery.replayed"
     RELAY_REPLAYED = "relay.replayed"
     REVEALED = "payload.revealed"
     OPENED = "payload.opened"
     REDACTED = "payload.redacted"
     ERASED = "subject.erased"
+    ERASURE_COMPLETED = "erasure.completed"
     RECTIFIED = "subject.rectified"
     RESTRICTED = "subject.restricted"
     UNRESTRICTED = "subject.unrestricted"
@@ -106,6 +113,8 @@ class Entry:
     key_version: int | None = None
     public_key_sha256: str | None = None
     right: str | None = None
+    product: str | None = None
+    retained_until_ms: int | None = None
 
     @property
     def state(self) -> str | None:
@@ -134,12 +143,14 @@ MEMBERS: Mapping[str, str] = {
     "occurred_at": _TIME,
     "outcome": _IDENTIFIER,
     "processor": _IDENTIFIER,
+    "product": _IDENTIFIER,
     "public_key_sha256": _HEX32,
     "purpose": _IDENTIFIER,
     "reason": _IDENTIFIER,
     "received_at": _TIME,
     "recorded_at": _TIME,
     "ref": _HEX16,
+    "retained_until": _TIME,
     "right": _one_of(*RIGHTS),
     "rule": _IDENTIFIER,
     "source": _IDENTIFIER,

@@ -96,6 +96,18 @@ class Processor:
 
 
 @dataclass(frozen=True, slots=True)
+class Product:
+    """What a payment gives access to: a role on the WordPress site, or a product that WooCommerce then delivers."""
+
+    key: str
+    name: Text
+    stripe_prices: tuple[str, ...]
+    stripe_payment_links: tuple[str, ...]
+    role: str | None
+    woocommerce_product: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A version of the privacy text; without a confirmed hash the notice of a consent is `unknown`."""
 
@@ -147,6 +159,7 @@ class Policy:
     notices: Mapping[str, Notice]
     forms: Mapping[str, Form]
     stripe: StripeSource
+    products: Mapping[str, Product]
     role_mailboxes: frozenset[str]
     retention: Retention
     deadlines: Deadlines
@@ -184,6 +197,7 @@ def _policy(found: Document) -> Policy:
             consent=tuple(StripeConsent(**_frozen(grant)) for grant in stripe["consent"]),
             metadata_keys=tuple(stripe["metadata_keys"]),
         ),
+        products=_keyed(Product, found.get("products", {})),
         role_mailboxes=frozenset(found["role_mailboxes"]),
         retention=Retention(**_written(found.get("retention", {}))),
         deadlines=Deadlines(**_written(found.get("deadlines", {}))),

@@ -20,6 +20,8 @@ def policy_findings(found: Document) -> Iterator[Finding]:
     if len({address.casefold() for address in groups.values()}) < len(groups):
         # Leaving a shared group would withdraw the other purpose too.
         yield "processors.google.groups", "two purposes share a group"
+    for key, product in found.get("products", {}).items():
+        yield from _product_findings(f"products.{key}", product)
     for key, form in found.get("forms", {}).items():
         yield from _form_findings(f"forms.{key}", form, found)
     stripe = found.get("stripe", {})
@@ -28,6 +30,15 @@ def policy_findings(found: Document) -> Iterator[Finding]:
         yield from _not_in("notices", [grant.get("notice")], found, f"stripe.consent.{position}.notice")
         if grant.get("kind") == "metadata" and grant.get("key") not in stripe.get("metadata_keys", [grant.get("key")]):
             yield f"stripe.consent.{position}.key", "is not one of stripe.metadata_keys, so it would be dropped"
+
+
+def _product_findings(path: str, product: Document) -> Iterator[Finding]:
+    if product.get("stripe_prices") == product.get("stripe_payment_links") == []:
+        yield path, "needs stripe_prices or stripe_payment_links, or nothing grants it"
+    if product.keys() >= {"role", "woocommerce_product"} and (
+        (product["role"] is None) == (product["woocommerce_product"] is None)
+    ):
+        yield path, "needs either role or woocommerce_product"
 
 
 def _not_in(section: str, names: Iterable[str | None], found: Document, path: str) -> Iterator[Finding]:

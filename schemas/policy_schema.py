@@ -14,6 +14,8 @@ Members = dict[str, fields.Field[Any]]
 Messages = dict[str, str | list[Any] | dict[Any, Any]]
 
 INTENTS = ("consent", "withdrawal", "request")
+# What a processor may be told to do. "restrict" and "product_access" stand for their undoing too.
+ACTIONS = ("give", "withdraw", "rectify", "restrict", "erase", "export", "product_access")
 PERSONAL_DATA = ("email", "first_name", "last_name", "company")
 
 _TEXT: Messages = {"required": "missing", "invalid": "must be text in quotes"}
@@ -39,9 +41,9 @@ def _one_of(*choices: str, required: bool = True) -> fields.String:
     return _line("must be one of: " + ", ".join(choices), "|".join(map(re.escape, choices)), required=required)
 
 
-def _count() -> fields.Integer:
-    says = "must be a whole number from 1 to 9999"
-    check = validate.Range(1, 9999, error=says)
+def _count(most: int = 9999) -> fields.Integer:
+    says = f"must be a whole number from 1 to {most}"
+    check = validate.Range(1, most, error=says)
     return fields.Integer(strict=True, load_default=None, validate=check, error_messages={"invalid": says})
 
 
@@ -93,8 +95,8 @@ def _table(members: Members, *, required: bool = True) -> fields.Nested:
     return fields.Nested(_Strict.from_dict(members), required=required, error_messages=_TABLE)
 
 
-def _keyed(values: fields.Field[Any]) -> _Keyed:
-    return _Keyed(_line(*_KEY), values, required=True, error_messages=_TABLE)
+def _keyed(values: fields.Field[Any], *, required: bool = True) -> _Keyed:
+    return _Keyed(_line(*_KEY), values, required=required, error_messages=_TABLE)
 
 
 def _words() -> fields.Nested:
@@ -123,7 +125,7 @@ _PROCESSOR: Members = {
     "region": _line(),
     "holds": _list(_one_of(*PERSONAL_DATA)),
     "dpa_url": _line(*_URL, required=False),
-    "actions": _list(_one_of("withdraw")),
+    "actions": _list(_one_of(*ACTIONS)),
     "residual": _list(_table(_RESIDUAL)),
 }
 _NOTICE: Members = {
@@ -157,6 +159,13 @@ _FORM: Members = {
 }
 _STRIPE_CONSENT: Members = {"kind": _one_of("custom_field", "metadata"), "key": _line(), "notice": _FORM["notice"]}
 _STRIPE: Members = {"consent": _list(_table(_STRIPE_CONSENT | _GRANT)), "metadata_keys": _list(_line())}
+_PRODUCT: Members = {
+    "name": _words(),
+    "stripe_prices": _list(_line("must be the id of a price", "price_[A-Za-z0-9]{1,60}")),
+    "stripe_payment_links": _list(_line("must be the id of a payment link", "plink_[A-Za-z0-9]{1,60}")),
+    "role": _line("must be the name of a WordPress role", "[a-z0-9_-]{1,60}", required=False),
+    "woocommerce_product": _count(most=2**53),
+}
 _RETENTION = ("unconfirmed_request_days", "parked_days", "proof_years", "bookkeeping_years")
 _DEADLINES = ("rights_request_months", "withdrawal_relay_hours", "manual_task_days", "breach_hours")
 _POLICY: Members = {
@@ -175,6 +184,7 @@ _POLICY: Members = {
     "notices": _keyed(_table(_NOTICE)),
     "forms": _keyed(_table(_FORM)),
     "stripe": _table(_STRIPE, required=False),
+    "products": _keyed(_table(_PRODUCT), required=False),
     "role_mailboxes": _list(_line("must be what stands before @, in lower case", "[a-z0-9._+-]{1,64}")),
     "retention": _table({key: _count() for key in _RETENTION}, required=False),
     "deadlines": _table({key: _count() for key in _DEADLINES}, required=False),

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dotenv import dotenv_values
 from environs import EnvError, FileAwareEnv
@@ -21,6 +22,7 @@ SOCKET_PATH_SIZE_MAX_BYTES = 100
 FORM_SECRETS_PREFIX = "FORM_SECRETS_"
 STRIPE_MODES = ("live", "test", "any")
 AUDITOR_KEY_SIZE_MIN = 32  # characters: a key is made by a machine, not thought of
+MAIL_TRANSPORTS = ("spool", "gmail")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -50,6 +52,14 @@ class Settings:
     stripe_api_base: str
     wordpress_url: str | None
     wordpress_secret: str | None
+    wordpress_user: str | None
+    wordpress_application_password: str | None
+    wpengine_install_id: str | None
+    wpengine_api_user: str | None
+    wpengine_api_password: str | None
+    wpengine_api_base: str
+    stripe_redaction: bool
+    stripe_pause_restricted: bool
     google_credentials: str | None
     google_subject: str | None
     google_api_base: str
@@ -60,8 +70,11 @@ class Settings:
     gmail_push_account: str | None
     gmail_push_audience: str
     gmail_api_base: str
+    gmail_delete_permanently: bool
+    people_api_base: str
     google_certs_url: str
     mail_from: str
+    mail_transport: str
     mail_spool_dir: Path
     checkpoint_drop_dir: Path | None
     checkpoint_mail_to: str | None
@@ -188,22 +201,9 @@ def _build(env: FileAwareEnv, root: Path, files: list[Path]) -> Settings:
         form_secrets=_form_secrets(env, files),
         stripe_webhook_secrets=_secrets(env.str("STRIPE_WEBHOOK_SECRETS", "")),
         stripe_mode=env.str("STRIPE_MODE", "live", validate=OneOf(STRIPE_MODES)),
-        stripe_api_key=env.str("STRIPE_API_KEY", "") or None,
-        stripe_api_base=env.str("STRIPE_API_BASE", "https://api.stripe.com"),
-        wordpress_url=env.str("WORDPRESS_URL", "") or None,
-        wordpress_secret=env.str("WORDPRESS_SECRET", "") or None,
-        google_credentials=env.str("GOOGLE_CREDENTIALS", "") or None,
-        google_subject=env.str("GOOGLE_SUBJECT", "") or None,
-        google_api_base=env.str("GOOGLE_API_BASE", "https://admin.googleapis.com"),
-        gmail_mailbox=env.str("GMAIL_MAILBOX", "") or None,
-        gmail_credentials=env.str("GMAIL_CREDENTIALS", "") or None,
-        gmail_topic=env.str("GMAIL_TOPIC", "") or None,
-        gmail_push_subscription=env.str("GMAIL_PUSH_SUBSCRIPTION", "") or None,
-        gmail_push_account=env.str("GMAIL_PUSH_ACCOUNT", "") or None,
-        gmail_push_audience=env.str("GMAIL_PUSH_AUDIENCE", "") or f"{public_url}/webhooks/gmail",
-        gmail_api_base=env.str("GMAIL_API_BASE", "https://gmail.googleapis.com"),
-        google_certs_url=env.str("GOOGLE_CERTS_URL", "https://www.googleapis.com/oauth2/v1/certs"),
+        **_processors(env, public_url),
         mail_from=env.str("MAIL_FROM", "samtykke@example.org"),
+        mail_transport=env.str("MAIL_TRANSPORT", "spool", validate=OneOf(MAIL_TRANSPORTS)),
         mail_spool_dir=root / env.str("MAIL_SPOOL_DIR", str(data_dir / "mail")),
         checkpoint_drop_dir=_folder(root, env.str("CHECKPOINT_DROP_DIR", "")),
         checkpoint_mail_to=env.str("CHECKPOINT_MAIL_TO", "") or None,
@@ -213,3 +213,34 @@ def _build(env: FileAwareEnv, root: Path, files: list[Path]) -> Settings:
         unsafe_allow_loopback=env.bool("UNSAFE_ALLOW_LOOPBACK", False),
         log_level=env.str("LOG_LEVEL", "INFO", validate=OneOf(LOG_LEVELS)),
     )
+
+
+def _processors(env: FileAwareEnv, public_url: str) -> dict[str, Any]:
+    """How each processor is reached, and what may be done there."""
+    return {
+        "stripe_api_key": env.str("STRIPE_API_KEY", "") or None,
+        "stripe_api_base": env.str("STRIPE_API_BASE", "https://api.stripe.com"),
+        "wordpress_url": env.str("WORDPRESS_URL", "") or None,
+        "wordpress_secret": env.str("WORDPRESS_SECRET", "") or None,
+        "wordpress_user": env.str("WORDPRESS_USER", "") or None,
+        "wordpress_application_password": env.str("WORDPRESS_APPLICATION_PASSWORD", "") or None,
+        "wpengine_install_id": env.str("WPENGINE_INSTALL_ID", "") or None,
+        "wpengine_api_user": env.str("WPENGINE_API_USER", "") or None,
+        "wpengine_api_password": env.str("WPENGINE_API_PASSWORD", "") or None,
+        "wpengine_api_base": env.str("WPENGINE_API_BASE", "https://api.wpengineapi.com/v1").rstrip("/"),
+        "stripe_redaction": env.bool("STRIPE_REDACTION", False),
+        "stripe_pause_restricted": env.bool("STRIPE_PAUSE_RESTRICTED", False),
+        "google_credentials": env.str("GOOGLE_CREDENTIALS", "") or None,
+        "google_subject": env.str("GOOGLE_SUBJECT", "") or None,
+        "google_api_base": env.str("GOOGLE_API_BASE", "https://admin.googleapis.com"),
+        "gmail_mailbox": env.str("GMAIL_MAILBOX", "") or None,
+        "gmail_credentials": env.str("GMAIL_CREDENTIALS", "") or None,
+        "gmail_topic": env.str("GMAIL_TOPIC", "") or None,
+        "gmail_push_subscription": env.str("GMAIL_PUSH_SUBSCRIPTION", "") or None,
+        "gmail_push_account": env.str("GMAIL_PUSH_ACCOUNT", "") or None,
+        "gmail_push_audience": env.str("GMAIL_PUSH_AUDIENCE", "") or f"{public_url}/webhooks/gmail",
+        "gmail_api_base": env.str("GMAIL_API_BASE", "https://gmail.googleapis.com"),
+        "gmail_delete_permanently": env.bool("GMAIL_DELETE_PERMANENTLY", False),
+        "people_api_base": env.str("PEOPLE_API_BASE", "https://people.googleapis.com"),
+        "google_certs_url": env.str("GOOGLE_CERTS_URL", "https://www.googleapis.com/oauth2/v1/certs"),
+    }

@@ -6,7 +6,7 @@ A relay ends confirmed, superseded (no longer true when its turn came), or parke
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from sqlalchemy import Connection
@@ -25,7 +25,7 @@ from workers import mail
 from workers.context import Context, now_ms
 from workers.ending import Ending, Superseded
 from workers.relays import RELAYS
-from workers.relays.action import RelayAction, RelayError, RelayResult
+from workers.relays.action import Outcome, RelayAction, RelayError
 
 THREADS = 6
 SHARE = 2  # claims of one processor at a time, about
@@ -98,7 +98,9 @@ def _attempt(context: Context, claimed: Relay) -> Ending:
     connection_to = context.connections.to(claimed.processor)
     if connection_to is None:
         raise RelayError("processor_not_connected", permanent=True)
-    act: Callable[[RelayAction, object], RelayResult] = RELAYS[claimed.processor][claimed.action]
+    act = RELAYS[claimed.processor].get(claimed.action)
+    if act is None:
+        return Ending(Outcome.NOT_COVERED.value, "action_not_supported", confirmed=False)
     # What the processor is told is when the person said it, not when we wrote it down.
     occurred_at_ms = parse_time(cause["occurred_at"])
     action = RelayAction(claimed.id.hex(), emails, purposes, occurred_at_ms, claimed.epoch)

@@ -121,7 +121,11 @@ BROKEN = [
         "personal_data.email.required: must be true, for the address tells who it is",
     ),
     ('["email"]', '["phone"]', "processors.google.holds.0: must be one of: email, first_name, last_name, company"),
-    ('["withdraw"]', '["erase"]', "processors.google.actions.0: must be one of: withdraw"),
+    (
+        '["withdraw"]',
+        '["forget"]',
+        "processors.google.actions.0: must be one of: give, withdraw, rectify, restrict, erase, export, product_access",
+    ),
     ("[notices.first]", "[processors.other]\n[notices.first]", "processors.other: unknown key"),
     ("news@example.no", "news", "processors.google.groups.newsletter: must be an e-mail address"),
     ("{ newsletter = ", "{ weather = ", "processors.google.groups: names something that is not in [purposes]"),

@@ -3,11 +3,14 @@
 import email.utils
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from enum import StrEnum
 from http import HTTPStatus
+from typing import Any
 
+from schemas.policy import Product
 from workers.outgoing import OutgoingError
 
 # A vendor may slow a withdrawal down, not put it off until tomorrow.
@@ -17,8 +20,13 @@ BUSY_STATUSES = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTP
 
 
 class Outcome(StrEnum):
-    """What is true at the processor now, as far as it has been read back."""
+    """What is true at the processor now, as far as it has been read back.
 
+    Of withdrawals and erasures: removed, retained (with a reason, and until when), not_found. Of everything else: done
+    or not_found. not_covered: the processor cannot do it by itself, so a person must.
+    """
+
+    DONE = "done"
     REMOVED = "removed"
     RETAINED = "retained"
     NOT_FOUND = "not_found"
@@ -27,13 +35,22 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RelayAction:
-    """One withdrawal for one person. `attempt_epoch` is raised when `RelayError.new_epoch` asks for it."""
+    """One deed for one person at one processor.
+
+    `emails`: every address by which the processor may know the person; one that the person no longer has too.
+    `attempt_epoch` is raised when `RelayError.new_epoch` asks for it. `profile`, of a rectification: what is right now,
+    field to value, an empty text for none; its `email` is the address that is right. `product`, of access.
+    `notes`: what an earlier attempt left with `RelayWait`.
+    """
 
     reference: str
     emails: tuple[str, ...] = field(repr=False)
     purposes: tuple[str, ...]
     occurred_at_ms: int
     attempt_epoch: int
+    profile: Mapping[str, str] = field(default_factory=dict, repr=False)
+    product: Product | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def idempotency_key(self, step: str) -> str:
         return f"relay:{self.reference}:{step}:{self.attempt_epoch}"
@@ -73,6 +90,29 @@ class RelayError(Exception):
         self.halt = halt
         self.new_epoch = new_epoch
         self.status = status
+
+
+class RelayWait(Exception):  # noqa: N818 - not an error: the processor needs time, and said so
+    """The processor has begun and is not done: ask again in `wait_s` seconds, which may be months in all.
+
+    `reason`: at which step, as a word. `notes`: a JSON object of the vendor's own ids, sealed until the next attempt; they replace the earlier ones.
+    `keeps_addresses`: False once the ids are enough; then the addresses are wiped, and `emails` is empty from here on.
+    """
+
+    def __init__(self, reason: str, wait_s: float, notes: Mapping[str, Any], *, keeps_addresses: bool = True) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.wait_s = wait_s
+        self.notes = notes
+        self.keeps_addresses = keeps_addresses
+
+
+class Presence(StrEnum):
+    """What a processor says of a purpose, when it is only asked: `observe`."""
+
+    GIVEN = "given"
+    WITHDRAWN = "withdrawn"
+    UNKNOWN = "unknown"  # it has no such person, or cannot tell
 
 
 def system_clock_ms() -> int:
