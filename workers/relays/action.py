@@ -95,7 +95,8 @@ class RelayError(Exception):
 class RelayWait(Exception):  # noqa: N818 - not an error: the processor needs time, and said so
     """The processor has begun and is not done: ask again in `wait_s` seconds, which may be months in all.
 
-    `reason`: at which step, as a word. `notes`: a JSON object of the vendor's own ids, sealed until the next attempt; they replace the earlier ones.
+    `reason`: at which step, as a word. `notes`: a JSON object of the vendor's own ids, sealed until the next attempt;
+    they replace the earlier ones.
     `keeps_addresses`: False once the ids are enough; then the addresses are wiped, and `emails` is empty from here on.
     """
 
