@@ -12,6 +12,7 @@ from schemas.policy import load_policy
 from schemas.settings import Settings, load_settings
 from webhooks.answers import register_answers
 from webhooks.certificates import Certificates
+from webhooks.consents import consents_blueprint
 from webhooks.door import Door
 from webhooks.forms import forms_blueprint
 from webhooks.gmail import gmail_blueprint
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         forms_blueprint,
         stripe_blueprint,
         links_blueprint,
+        consents_blueprint,
         ledger_blueprint,
         health_blueprint,
         metrics_blueprint,

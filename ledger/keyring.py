@@ -24,7 +24,7 @@ VERSIONS = range(1, 256)  # a box begins with the version of its key, in one byt
 
 # Which process may read which key. `operator` is the command line, run by whoever may read the files.
 ROLES: Mapping[str, frozenset[str]] = {
-    "web": frozenset({"inbox_public", "index_pepper", "token_mac"}),
+    "web": frozenset({"inbox_public", "index_pepper", "suppression", "token_mac"}),
     "record": frozenset({"inbox_private", "index_pepper", "kek", "suppression"}),
     "relay": frozenset({"kek", "token_mac", "receipt"}),
     "intake": frozenset({"inbox_public", "index_pepper", "token_mac"}),

@@ -69,6 +69,7 @@ OPTIONS = (
     Option("WITNESSES", "", "Witnesses that cosign checkpoints: `<public key> <address>`, comma-separated."),
     Option("MIRROR_DIR", "", "Folder, best on another disk, that gets every leaf of the ledger."),
     Option("AUDITOR_KEYS", "", "Keys that may read whole leaves at /ledger, comma-separated.", secret=True),
+    Option("API_KEYS", "", "Keys of POST /consents/check: `name:check+check_many:key`, comma-separated.", secret=True),
     Option("UNSAFE_ALLOW_LOOPBACK", "false", "Relays may call http on this machine. Development only."),
     Option("LOG_LEVEL", "INFO", "Least severe level that is logged."),
 )

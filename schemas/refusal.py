@@ -25,6 +25,7 @@ class NotUnderstood(Exception):  # noqa: N818
 MESSAGES = {
     400: "The body cannot be read.",
     401: "The sender could not be verified.",
+    403: "This key may not do that.",
     404: "There is nothing here.",
     405: "This address does not take that method.",
     408: "The request did not come in time.",

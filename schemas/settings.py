@@ -15,13 +15,13 @@ from dotenv import dotenv_values
 from environs import EnvError, FileAwareEnv
 from marshmallow.validate import OneOf, Range
 
+from schemas.api_keys import KEY_SIZE_MIN, ApiKey, read_api_keys
 from schemas.options import OPTIONS
 
 # sun_path of a unix socket holds 108 bytes on Linux and 104 on macOS (unix(7)); leave room for the NUL.
 SOCKET_PATH_SIZE_MAX_BYTES = 100
 FORM_SECRETS_PREFIX = "FORM_SECRETS_"
 STRIPE_MODES = ("live", "test", "any")
-AUDITOR_KEY_SIZE_MIN = 32  # characters: a key is made by a machine, not thought of
 MAIL_TRANSPORTS = ("spool", "gmail")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -81,6 +81,7 @@ class Settings:
     witnesses: tuple[tuple[str, str], ...]
     mirror_dir: Path | None
     auditor_keys: tuple[str, ...]
+    api_keys: tuple[ApiKey, ...]
     unsafe_allow_loopback: bool
     log_level: str
 
@@ -128,7 +129,7 @@ def _folder(root: Path, text: str) -> Path | None:
 
 def _auditor_keys(text: str) -> tuple[str, ...]:
     keys = _secrets(text)
-    if any(len(key) < AUDITOR_KEY_SIZE_MIN for key in keys):
+    if any(len(key) < KEY_SIZE_MIN for key in keys):
         raise ValueError("AUDITOR_KEYS")
     return keys
 
@@ -210,6 +211,7 @@ def _build(env: FileAwareEnv, root: Path, files: list[Path]) -> Settings:
         witnesses=_witnesses(env.str("WITNESSES", "")),
         mirror_dir=_folder(root, env.str("MIRROR_DIR", "")),
         auditor_keys=_auditor_keys(env.str("AUDITOR_KEYS", "")),
+        api_keys=read_api_keys(_secrets(env.str("API_KEYS", ""))),
         unsafe_allow_loopback=env.bool("UNSAFE_ALLOW_LOOPBACK", False),
         log_level=env.str("LOG_LEVEL", "INFO", validate=OneOf(LOG_LEVELS)),
     )

@@ -15,10 +15,12 @@ from flask import Blueprint, Response, current_app, jsonify
 from werkzeug.routing import Map, Rule
 
 from ledger.inbox import Acceptance
+from ledger.sending import REASONS
 from schemas.policy import SECRET_HEADER
 from schemas.presented_receipt import PresentedReceiptSchema
 from schemas.refusal import ErrorBody
-from webhooks.operations import OPERATIONS, PARAMETERS, Operation, Schema
+from schemas.sending import CheckSchema
+from webhooks.operations import OPERATIONS, PARAMETERS, Operation, Schema, schema_named
 
 VERSION = "1"  # of the interface; it grows, and changes only if something is taken away
 CACHE = "public, max-age=3600"
@@ -59,6 +61,7 @@ def describe(routes: Map, public_url: str) -> Document:
         plugins=[MarshmallowPlugin(schema_name_resolver=_schema_name)],
     )
     spec.components.schema("PresentedReceipt", schema=PresentedReceiptSchema)
+    spec.components.schema("Check", schema=CheckSchema)
     for name, schema in _SCHEMAS.items():
         spec.components.schema(name, schema)
     for name, scheme in _SECURITY.items():
@@ -125,6 +128,7 @@ def _object(**members: Document) -> Document:
 
 
 _TEXT: Document = {"type": "string"}
+_MAYBE_TEXT: Document = {"type": ["string", "null"]}
 _HASHES: Document = {"type": "array", "items": {"type": "string", "contentEncoding": "base64"}}
 _OUTCOMES = [outcome.value for outcome in Acceptance]
 _SCHEMAS: Mapping[str, Document] = {
@@ -141,6 +145,21 @@ _SCHEMAS: Mapping[str, Document] = {
         status={"const": "not_ready"},
         reason={"enum": ["database_away", "database_busy", "database_not_migrated"]},
     ),
+    "MaySend": _object(
+        allowed={"type": "boolean"},
+        reason={"enum": list(REASONS)},
+        since=_MAYBE_TEXT,
+        entry=_MAYBE_TEXT,
+        index={"type": ["integer", "null"], "minimum": 0},
+        notice=_MAYBE_TEXT,
+        customer_since=_MAYBE_TEXT,
+    ),
+    "Checked": {
+        "oneOf": [
+            schema_named("MaySend"),
+            _object(answers={"type": "array", "items": schema_named("MaySend")}),
+        ]
+    },
     "Proofs": _object(
         checkpoint=_TEXT,
         consistency=_HASHES,
@@ -157,6 +176,7 @@ _SECURITY: Mapping[str, Document] = {
     "wpWebhooksSignature": _header("X-WP-Webhook-Signature", "As WP Webhooks makes it: base64 HMAC of the body."),
     "stripeSignature": _header("Stripe-Signature", "As Stripe makes it, at most 5 minutes off."),
     "pushToken": {"type": "http", "scheme": "bearer", "description": "As Google signs it for a push subscription."},
+    "apiKey": {"type": "http", "scheme": "bearer", "description": "A key of API_KEYS."},
     "auditorKey": {"type": "http", "scheme": "bearer", "description": "A key of AUDITOR_KEYS."},
 }
 _HEADERS: Mapping[int, tuple[str, str, Document]] = {

@@ -53,6 +53,11 @@ PUSH_TOKEN: Reasons = {
     503: ("certificates_awaited",),
 }
 SENDER: Reasons = {401: ("site_not_allowed",), 404: ("form_unknown", "not_found"), **LIMIT}
+QUESTION: Reasons = {
+    403: ("scope_missing",),
+    422: ("question_malformed", "too_many_addresses", "purpose_unknown")
+    + ("address_malformed", "address_too_long", "address_look_alike"),
+}
 LINK: Reasons = {404: ("link_unknown", "not_found"), **STRANGER}
 PRESSED: Reasons = {400: ("nothing_confirmed",), 413: ("body_too_large",)}
 TILE: Reasons = {404: ("tile_not_found", "not_found")}
@@ -182,6 +187,13 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         (LINK, PRESSED, STORAGE),
         (),
         {FORM: _pair("confirm", "1")},
+    ),
+    ("POST", "/consents/check"): Operation(
+        "May I send this person, or each of these, this?",
+        {200: ("The answer; of a list, the answers in its order.", JSON, schema_named("Checked"))},
+        (BODY, SECRET, LIMIT, QUESTION, STORAGE),
+        (("apiKey",),),
+        {JSON: schema_named("Check")},
     ),
     ("GET", "/ledger/checkpoint"): Operation(
         "The newest signed checkpoint",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.api_keys import ApiKey
 from schemas.options import OPTIONS
 from schemas.policy import load_policy
 from schemas.settings import (
@@ -103,10 +104,21 @@ def test_a_secret_that_looks_like_a_number_stays_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [option.name for option in OPTIONS if option.secret and "<" not in option.name])
 def test_every_secret_can_stand_in_a_file(tmp_path: Path, name: str) -> None:
     path = tmp_path / "secret"
-    path.write_text("sqlite:///read-from-a-file-of-its-own\n")
+    text = f"mailer:check:{'k' * 43}" if name == "API_KEYS" else "sqlite:///read-from-a-file-of-its-own"
+    path.write_text(f"{text}\n")
     os.environ[f"{name}_FILE"] = str(path)
     value = getattr(load_settings(tmp_path), name.lower())
-    assert value in ("sqlite:///read-from-a-file-of-its-own", ("sqlite:///read-from-a-file-of-its-own",))
+    assert value in (text, (text,), (ApiKey("mailer", frozenset({"check"}), "k" * 43),))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mailer", "mailer:check", "mailer:check:short", f"mailer:erase:{'k' * 43}", f"Mailer:check:{'k' * 43}", "::"],
+)
+def test_a_key_of_a_program_is_whole_or_the_start_is_refused_without_showing_it(tmp_path: Path, text: str) -> None:
+    os.environ["API_KEYS"] = text
+    with pytest.raises(SettingsError, match=r"^API_KEYS cannot be used$"):
+        load_settings(tmp_path)
 
 
 def test_form_secrets_are_found_by_the_form_they_belong_to(tmp_path: Path) -> None:

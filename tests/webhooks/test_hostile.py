@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
+from schemas.api_keys import SCOPES, ApiKey
 from schemas.dialects import DIALECTS
 from schemas.token import format_token
 from tests.postgres import PostgresServer
@@ -32,6 +33,7 @@ GROWTH_MAX_BYTES = 50 * 1024 * 1024
 CF7 = "newsletter-contact-form-7"
 BODIES = list(bodies())
 SIGNER = PushSigner()
+API_KEY = ApiKey("mailer", SCOPES, "k" * 43)
 Pair = tuple[World, World]
 Headers = Callable[[bytes], Mapping[str, str]]
 
@@ -58,6 +60,10 @@ def headers_of(form: str, dialect: str) -> Headers:
         return lambda raw: {"X-Gdpr-Token": secret}
     name = {"wpforms": "wpforms json", "woocommerce": "woocommerce", "wp_webhooks": "wp webhooks"}[scheme]
     return lambda raw: SCHEMES[name].sign(secret, int(time.time()), raw) | {"X-WC-Webhook-Topic": "order.created"}
+
+
+def with_key(_raw: bytes) -> dict[str, str]:
+    return {"Authorization": f"Bearer {API_KEY.secret}"}
 
 
 def pushed(_raw: bytes) -> dict[str, str]:
@@ -88,6 +94,7 @@ def ways() -> dict[str, Way]:
         "stripe": Way("/webhooks/stripe", lambda _: "/webhooks/stripe", signed_by_stripe),
         "stripe, thin": Way("/webhooks/stripe/thin", lambda _: "/webhooks/stripe/thin", signed_by_stripe),
         "gmail": Way("/webhooks/gmail", lambda _: "/webhooks/gmail", pushed),
+        "consents": Way("/consents/check", lambda _: "/consents/check", with_key),
         "proofs": Way("/ledger/proofs", lambda _: "/ledger/proofs"),
         "withdrawal": Way("/w/<token>", lambda world: world.link("w")),
         "confirmation": Way("/c/<token>", lambda world: world.link("c")),
@@ -122,6 +129,7 @@ def worlds(
         "gmail_push_subscription": SUBSCRIPTION,
         "google_certs_url": f"{google.url}/oauth2/v1/certs",
         "source_limit_per_s": 0,
+        "api_keys": (API_KEY,),
     }
     with postgres_server.fresh_database("hostile") as url:
         made = [plugin_world(tmp_path_factory.mktemp("hostile"), where, **gmail) for where in (None, url)]

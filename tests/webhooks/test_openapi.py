@@ -14,6 +14,7 @@ import pytest
 import requests
 from werkzeug.routing import Rule
 
+from schemas.api_keys import SCOPES, ApiKey
 from tests.simulators.google_push import ACCOUNT, AUDIENCE, SUBSCRIPTION, PushSigner, push_body
 from tests.simulators.process import SimulatorProcess
 from tests.webhooks.pages import mail_both_links, mail_request
@@ -23,13 +24,14 @@ from webhooks.openapi import path_of
 from webhooks.operations import ANYWHERE, OPERATIONS
 
 AUDITOR = "a" * 43 + "="
+API_KEY = ApiKey("mailer", SCOPES, "k" * 43)
 BY_METHOD = "method_not_allowed"  # 405, by whatever is not described: told once, in words
 
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """With a checkpoint, an auditor, every kind of link and a receipt."""
-    made = World(settings_for(tmp_path_factory.mktemp("described"), auditor_keys=(AUDITOR,)))
+    made = World(settings_for(tmp_path_factory.mktemp("described"), auditor_keys=(AUDITOR,), api_keys=(API_KEY,)))
     mail_both_links(made)
     mail_request(made)
     yield made
@@ -94,6 +96,7 @@ def served(installation: World, google: tuple[str, PushSigner], tmp_path: Path) 
     """The installation behind the real server."""
     changes = {
         "AUDITOR_KEYS": AUDITOR,
+        "API_KEYS": f"{API_KEY.name}:{'+'.join(API_KEY.scopes)}:{API_KEY.secret}",
         "GMAIL_PUSH_ACCOUNT": ACCOUNT,
         "GMAIL_PUSH_AUDIENCE": AUDIENCE,
         "GMAIL_PUSH_SUBSCRIPTION": SUBSCRIPTION,
@@ -125,6 +128,7 @@ def test_schemathesis_finds_nothing(
         "links": {kind: installation.link(kind).rpartition("/")[2] for kind in ("w", "c", "r")},
         "receipt": mailed_receipt(installation),
         "auditor_key": AUDITOR,
+        "api_key": API_KEY.secret,
         "push_token": push_token,
     }
     (tmp_path / "installation.json").write_text(json.dumps(known))

@@ -22,6 +22,7 @@ KNOWN: dict[str, Any] = json.loads(INSTALLATION.read_text())
 ANSWERED: Counter[str] = Counter()
 FORMS = ("newsletter", "newsletter-gravity-forms", "newsletter-contact-form-7")  # the first one signs
 TILES = ("0/000.p/1", "000.p/1")
+QUESTIONS: list[dict[str, Any]] = [{"email": "kari@example.no"}, {"emails": ["kari@example.no", "nobody"]}]
 EVERY_NTH_STAYS = 5  # as it was made up
 
 
@@ -40,6 +41,8 @@ class Sender:
             case.body = known["receipt"]
         if case.path == "/webhooks/gmail" and case.meta and case.meta.generation.mode.is_positive:
             case.body = push_body()
+        if case.path == "/consents/check" and case.meta and case.meta.generation.mode.is_positive:
+            case.body = {"purpose": "newsletter"} | QUESTIONS[ord(case.id[-1]) % len(QUESTIONS)]
         case.headers.update(credentials(case))
 
 
@@ -63,6 +66,8 @@ def credentials(case: schemathesis.Case) -> dict[str, str]:
         return {"X-Gdpr-Token": FORM_SECRET}
     if case.path == "/webhooks/gmail":
         return {"Authorization": f"Bearer {KNOWN['push_token']}"}
+    if case.path == "/consents/check":
+        return {"Authorization": f"Bearer {KNOWN['api_key']}"}
     return {"Authorization": f"Bearer {KNOWN['auditor_key']}"} if "entries" in case.path else {}
 
 
