@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from console.addresses import email_option, read_address
 from console.operator import Exit, Operator, Speaker, command, stop
 from ledger import erasure, rectification, restriction, vault
-from ledger.errors import NotFoundError, RefusedError
+from ledger.errors import NotFoundError
 from ledger.identity import address_tags
 from ledger.log import lock_head
 from ledger.recorder import Recorder
@@ -97,6 +97,7 @@ def rectify(
         operator, lambda connection, recorder: rectification.rectify(connection, recorder, handle, correction)
     )
     operator.context.database.forget_deleted(thoroughly=True)
+    operator.ring(RELAY)
     speak.document({"result": "rectified", "subject": handle.hex(), "position": position})
 
 
@@ -107,14 +108,9 @@ def rectify(
 def restrict(operator: Operator, speak: Speaker, email: str, reason: str) -> None:
     """Store and do not use: only withdrawals and erasures still apply, everything else waits."""
     handle = find(operator, email)
-    position = write(operator, _restrict, handle, reason)
+    position = write(operator, restriction.restrict_as_asked, handle, reason, "operator")
+    operator.ring(RELAY)
     speak.document({"result": "restricted", "subject": handle.hex(), "position": position})
-
-
-def _restrict(connection: Connection, recorder: Recorder, handle: bytes, reason: str) -> int:
-    if restriction.reason_of(connection, handle) in restriction.REASONS:
-        raise RefusedError("already_restricted")
-    return restriction.restrict(connection, handle, reason, recorder.now_ms, "operator")
 
 
 @click.command("unrestrict")
@@ -126,15 +122,10 @@ def unrestrict(operator: Operator, speak: Speaker, email: str, told: bool) -> No
     handle = find(operator, email)
     if not told:
         stop(Exit.REFUSED, "tell_the_person_first: then repeat with --told")
-    position = write(operator, _lift, handle)
+    position = write(operator, restriction.lift_as_asked, handle, "operator")
+    operator.ring(RELAY)
     operator.ring(RECORD)
     speak.document({"result": "unrestricted", "subject": handle.hex(), "position": position})
-
-
-def _lift(connection: Connection, recorder: Recorder, handle: bytes) -> int:
-    if restriction.reason_of(connection, handle) not in restriction.REASONS:
-        raise RefusedError("not_restricted")
-    return restriction.lift(connection, handle, "lifted", recorder.now_ms, "operator")
 
 
 def find(operator: Operator, email: str) -> bytes:

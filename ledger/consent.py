@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection
 
 from ledger import links, suppression, vault
+from ledger.carrying import GIVE, carry
 from ledger.identity import AddressTags, address_tags
 from ledger.log import NewEntry, new_id
 from ledger.recorder import (
@@ -49,6 +50,7 @@ def sign_up(connection: Connection, recorder: Recorder, message: Message) -> lis
     ]
     positions = append(connection, recorder, new + overtaken + dropped_entries(recorder, message, person.handle))
     fold(connection, recorder, new + overtaken, positions)
+    _carry_given(connection, recorder, person.handle, new, positions)
     requested = [one.entry for one in new if one.entry.kind is Kind.REQUESTED and _open_to(states, stops, one.entry)]
     if requested and not _asked_lately(connection, recorder, tags, requested, stops, suppressed):
         _ask_for_confirmation(connection, recorder, person, requested, positions[0])
@@ -185,8 +187,25 @@ def confirm(connection: Connection, recorder: Recorder, message: Message) -> lis
         if person.restricted:  # what was kept as proof is in use again
             lift(connection, link.subject, "consent_given", recorder.recorded_at_ms, message.source)
         _lift_suppressions(connection, recorder, link.subject, purposes)
+        _carry_given(connection, recorder, link.subject, new, positions)
         send_mail(connection, recorder, link.subject, RECEIPT, purposes, new[0].entry.id, positions[0])
     return positions
+
+
+def _carry_given(
+    connection: Connection, recorder: Recorder, handle: bytes, new: Sequence[NewEntry], positions: Sequence[int]
+) -> None:
+    """To every processor what is in force now: a grant that is older than a withdrawal reaches none."""
+    states = read_states(connection, handle)
+    given = [
+        (one.entry, position)
+        for one, position in zip(new, positions, strict=False)
+        if one.entry.kind is Kind.GIVEN and states[one.entry.purpose or ""].state == GIVEN
+    ]
+    if given:
+        purposes = list(dict.fromkeys(entry.purpose or "" for entry, _ in given))
+        cause, position = given[0]
+        carry(connection, recorder, handle, GIVE, cause.id, position, purposes=purposes)
 
 
 def _given_entry(recorder: Recorder, message: Message, handle: bytes, purpose: str, request_id: str) -> NewEntry:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, select
 
 from ledger import vault
+from ledger.carrying import RECTIFY, carry
 from ledger.errors import RefusedError
 from ledger.identity import address_tags
 from ledger.log import append_many, new_id
@@ -33,6 +34,7 @@ def rectify(connection: Connection, recorder: Recorder, handle: bytes, correctio
     """Returns the position of the entry. RefusedError if the new address is somebody else's."""
     person = vault.load_subject(connection, recorder.keyring["kek"], handle)
     person = open_restricted(connection, person, REASON, recorder.recorded_at_ms)
+    before = vault.emails(connection, person)
     if correction.email is not None:
         _add_address(connection, recorder, handle, correction.email)
     if correction.wrong_email is not None:
@@ -49,7 +51,10 @@ def rectify(connection: Connection, recorder: Recorder, handle: bytes, correctio
         source="operator",
         method="operator",
     )
-    return append_many(connection, [sealed(person, entry, payload)])[0]
+    (position,) = append_many(connection, [sealed(person, entry, payload)])
+    # A processor may know the person by an address that the vault no longer has: the relay carries it.
+    carry(connection, recorder, handle, RECTIFY, entry.id, position, addresses=before)
+    return position
 
 
 def _without_wrong(payload: Payload, correction: Correction) -> Payload:

@@ -9,8 +9,11 @@ from dataclasses import replace
 from sqlalchemy import Connection, select, update
 
 from ledger import inbox as deliveries
+from ledger.carrying import GIVE, RESTRICT, UNRESTRICT, carry
 from ledger.errors import RefusedError
 from ledger.log import NewEntry, append_many, new_id
+from ledger.recorder import Recorder
+from ledger.state import GIVEN, read_states
 from ledger.tables import inbox, subject
 from ledger.vault import Subject
 from schemas.entry import Entry, Kind
@@ -33,25 +36,52 @@ def restrict(
 ) -> int:
     """Returns the position of the entry. `keep_until_ms`: when what is left is shredded."""
     values = {"restricted_at_ms": now_ms, "restricted_reason": reason, "keep_until_ms": keep_until_ms}
-    return _write(connection, Kind.RESTRICTED, handle, reason, now_ms, source, values)
+    return _write(connection, Kind.RESTRICTED, handle, reason, now_ms, source, values)[1]
 
 
 def lift(connection: Connection, handle: bytes, reason: str, now_ms: int, source: str) -> int:
     """Returns the position of the entry. What waited for this is recorded next."""
+    return _lift(connection, handle, reason, now_ms, source)[1]
+
+
+def restrict_as_asked(connection: Connection, recorder: Recorder, handle: bytes, reason: str, source: str) -> int:
+    """By Article 18, and carried to every processor. `reason`: one of REASONS. RefusedError if it is so already."""
+    if reason_of(connection, handle) in REASONS:
+        raise RefusedError("already_restricted")
+    values = {"restricted_at_ms": recorder.now_ms, "restricted_reason": reason, "keep_until_ms": None}
+    cause, position = _write(connection, Kind.RESTRICTED, handle, reason, recorder.now_ms, source, values)
+    carry(connection, recorder, handle, RESTRICT, cause, position)
+    return position
+
+
+def lift_as_asked(connection: Connection, recorder: Recorder, handle: bytes, source: str) -> int:
+    """Carried to every processor, and what is still given with it. RefusedError if Article 18 restricts nothing."""
+    if reason_of(connection, handle) not in REASONS:
+        raise RefusedError("not_restricted")
+    cause, position = _lift(connection, handle, "lifted", recorder.now_ms, source)
+    carry(connection, recorder, handle, UNRESTRICT, cause, position)
+    given = sorted(purpose for purpose, state in read_states(connection, handle).items() if state.state == GIVEN)
+    if given:
+        carry(connection, recorder, handle, GIVE, cause, position, purposes=given)
+    return position
+
+
+def _lift(connection: Connection, handle: bytes, reason: str, now_ms: int, source: str) -> tuple[str, int]:
     values = dict.fromkeys(("restricted_at_ms", "restricted_reason", "keep_until_ms"))
-    position = _write(connection, Kind.UNRESTRICTED, handle, reason, now_ms, source, values)
+    written = _write(connection, Kind.UNRESTRICTED, handle, reason, now_ms, source, values)
     # Which of them are this person's only their boxes know: the others are parked again.
     waits = (inbox.c.status == deliveries.PARKED) & (inbox.c.reason == WAITING) & inbox.c.box.is_not(None)
     connection.execute(update(inbox).where(waits).values(status=deliveries.NEW, reason=None))
-    return position
+    return written
 
 
 def _write(
     connection: Connection, kind: Kind, handle: bytes, reason: str, now_ms: int, source: str, values: dict[str, object]
-) -> int:
+) -> tuple[str, int]:
+    """(id, position) of the entry."""
     entry = Entry(id=new_id(now_ms), kind=kind, recorded_at_ms=now_ms, subject=handle, reason=reason, source=source)
     connection.execute(update(subject).where(subject.c.handle == handle).values(values))
-    return append_many(connection, [NewEntry(entry)])[0]
+    return entry.id, append_many(connection, [NewEntry(entry)])[0]
 
 
 def require_open_to_grants(connection: Connection, person: Subject) -> None:
