@@ -5,6 +5,7 @@ import click
 from console.addresses import email_option, read_address
 from console.operator import Exit, Operator, Speaker, at, command, stop
 from console.rights import find, write
+from console.sendable import export
 from ledger import vault, withdrawal
 from ledger.check import check_address
 from ledger.identity import address_tags
@@ -64,3 +65,6 @@ def revoke(operator: Operator, speak: Speaker, email: str, purpose: tuple[str, .
     )
     operator.ring(RELAY_URGENT)
     speak.document({"result": "revoked", "purposes": list(purposes), "positions": positions})
+
+
+consents.add_command(export)
