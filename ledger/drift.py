@@ -68,12 +68,15 @@ def is_due(connection: Connection, now_ms: int) -> bool:
     found = standing(connection)
     if found.leased_until_ms > now_ms:
         return False
-    return found.current is None or found.current.finished_at_ms is None or _is_over(found.current, now_ms)
+    if found.current is None:  # the first is that of the first night after somebody came
+        older = select(subject.c.handle).where(subject.c.created_at_ms < _night_ms(now_ms))
+        return connection.execute(older.limit(1)).first() is not None
+    return found.current.finished_at_ms is None or found.current.begun_at_ms < _night_ms(now_ms)
 
 
-def _is_over(sweep: Sweep, now_ms: int) -> bool:
-    """A sweep that another night has overtaken, finished or not."""
-    return sweep.begun_at_ms < now_ms - (now_ms - NIGHT_MS) % DAY_MS
+def _night_ms(now_ms: int) -> int:
+    """When the last night's sweep was due; one that is older is over, finished or not."""
+    return now_ms - (now_ms - NIGHT_MS) % DAY_MS
 
 
 def claim(connection: Connection, now_ms: int, *, begins: bool = False) -> Sweep | None:
@@ -86,7 +89,7 @@ def claim(connection: Connection, now_ms: int, *, begins: bool = False) -> Sweep
     if found.leased_until_ms > now_ms or not (begins or is_due(connection, now_ms)):
         return None
     sweep = found.current
-    if begins or sweep is None or _is_over(sweep, now_ms):
+    if begins or sweep is None or sweep.begun_at_ms < _night_ms(now_ms):
         people = connection.execute(select(func.count()).select_from(subject).where(_is_comparable())).scalar_one()
         # Of whoever is erased meanwhile: handles that lead nowhere.
         connection.execute(delete(drift_check).where(drift_check.c.subject.not_in(select(subject.c.handle))))

@@ -11,7 +11,7 @@ from functools import partial
 from redis import RedisError
 from sqlalchemy import Connection, func, select
 
-from ledger import outbox, retention
+from ledger import drift, outbox, retention
 from ledger.checkpoints import Signer
 from ledger.database import Database
 from ledger.heartbeat import beat
@@ -77,7 +77,7 @@ def due_queues(database: Database, now: int) -> list[str]:
         waiting = {
             RECORD: _new_deliveries(connection),
             RELAY_URGENT: outbox.due_count(connection, True, now),
-            RELAY: outbox.due_count(connection, False, now),
+            RELAY: outbox.due_count(connection, False, now) or drift.is_due(connection, now),
         }
     return [queue for queue, count in waiting.items() if count]
 

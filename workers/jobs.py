@@ -9,6 +9,7 @@ from collections.abc import Callable
 from redis import RedisError
 
 from schemas.log_line import error_fields, log
+from workers import drift
 from workers import intake as taker
 from workers import record as recorder
 from workers import relay as relayer
@@ -32,7 +33,7 @@ def relay_urgent() -> None:
 
 
 def relay() -> None:
-    _run(RELAY, lambda context: relayer.carry_due(context, urgent=False))
+    _run(RELAY, lambda context: relayer.carry_due(context, urgent=False) + drift.sweep(context))
 
 
 def intake() -> None:

@@ -16,7 +16,9 @@ from ledger.tables import drift_check, processor_state, relay
 from tests.ledger.desk import DAY_MS, HOUR_MS, KARI, MINUTE_MS, NOW_MS, Desk, sign_up, unconfirmed, withdrawal
 from tests.world import World, settings_for
 from workers import drift as sweeper
+from workers.clock import due_queues
 from workers.context import Context
+from workers.queue import RELAY
 from workers.relays import OBSERVERS
 from workers.relays.action import Presence, RelayAction, RelayError
 
@@ -338,3 +340,22 @@ def test_in_quarantine_nobody_is_asked(night: Night) -> None:
     with night.desk.database.write() as connection:
         quarantine.enter(connection, "ledger_rolled_back", NOW_MS)
     assert night.sweep() == 0
+
+
+def test_the_clock_rings_for_a_sweep_once_a_night(night: Night) -> None:
+    database = night.desk.database
+    assert due_queues(database, night.at_ms) == []
+    withdrawn(night)
+    day_ms = night.at_ms + 12 * HOUR_MS
+    assert due_queues(database, NOW_MS - 10 * DAY_MS) == []  # before anybody came
+    assert due_queues(database, night.at_ms) == [RELAY]
+    night.sweep()
+    assert (due_queues(database, night.at_ms), due_queues(database, day_ms)) == ([], [])
+    assert due_queues(database, night.at_ms + DAY_MS) == [RELAY]
+
+
+def test_a_sweep_that_is_not_due_can_be_begun_by_hand(night: Night) -> None:
+    withdrawn(night)
+    assert (night.sweep(), night.sweep()) == (1, 0)
+    night.at_ms += MINUTE_MS
+    assert night.sweep(begins=True) == 1
