@@ -6,6 +6,7 @@ from console.consents import consents
 from console.database import database
 from console.deliveries import deliveries
 from console.doctor import doctor
+from console.erasures import erasures
 from console.forms import forms
 from console.keys import keys
 from console.ledger import ledger
@@ -19,7 +20,7 @@ from console.witness import witness
 from schemas.settings import Settings
 
 COMMANDS = (
-    *(consents, database, deliveries, doctor, forms, keys, ledger, receipts, relays, requests),
+    *(consents, database, deliveries, doctor, erasures, forms, keys, ledger, receipts, relays, requests),
     *(stripe_group, subjects, witness),
 )
 

@@ -3,7 +3,7 @@
 What no processor can do by itself is a row too: parked from the start with the reason, until somebody has done it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, update
 
@@ -36,10 +36,16 @@ def carry(
     purposes: Sequence[str] = (),
     addresses: Sequence[str] = (),
     product: str | None = None,
+    without: Collection[str] = (),
 ) -> int:
-    """Returns to how many processors. `addresses`: of somebody who has no vault, or that the vault no longer has."""
+    """Returns to how many processors. `addresses`: of somebody who has no vault, or that the vault no longer has.
+
+    `without`: processors that are told something else.
+    """
     relays = []
     for processor in allowed(recorder, action):
+        if processor in without:
+            continue
         relay_id = outbox.new_relay_id()
         relays.append(
             outbox.NewRelay(

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
+from ledger import erasure_work, outbox, suppression, vault
 from ledger import inbox as deliveries
-from ledger import outbox, suppression, vault
-from ledger.carrying import WITHDRAW, carry
+from ledger.carrying import ERASE, WITHDRAW
 from ledger.errors import SealError
 from ledger.log import NewEntry, append_many, new_id
 from ledger.recorder import MAIL, RECEIPT, Recorder, sealed_address
@@ -68,18 +68,7 @@ def carry_out(
         suppression.keep(connection, recorder.keyring["suppression"], email, stop)
     wiped = _wipe_parked(connection, recorder, emails)
     _end_older_relays(connection, recorder, entry.subject, emails)
-    if emails:
-        purposes, addresses = tuple(recorder.policy.purposes), [email.verbatim for email in emails]
-        carry(
-            connection,
-            recorder,
-            entry.subject,
-            WITHDRAW,
-            entry.id,
-            position,
-            purposes=purposes,
-            addresses=addresses,
-        )
+    erasure_work.begin(connection, recorder, entry, position, [email.verbatim for email in emails])
     return wiped
 
 
@@ -116,18 +105,25 @@ def _is_of(recorder: Recorder, row: "Row[Any]", emails: Sequence[Address]) -> bo
 
 
 def _end_older_relays(connection: Connection, recorder: Recorder, handle: bytes, emails: Sequence[Address]) -> None:
-    """Parked relays of this person, and parked withdrawals of the same address from when it was nobody's.
+    """What waits for this person, and withdrawals of the same address from when it was nobody's.
 
-    The erasure carries all that they would have done, and they may not keep the address.
+    The erasure carries all that they would have done, and they may not keep the address. What is being attempted just
+    now ends by itself; an older erasure of the same address is a work item of its own.
     """
-    condition = (relay.c.status == outbox.PARKED) & ((relay.c.subject == handle) | relay.c.box.is_not(None))
+    parked = relay.c.status == outbox.PARKED
+    waits = (relay.c.status == outbox.PENDING) & (relay.c.claimed_until_ms <= recorder.now_ms)
+    own = (relay.c.subject == handle) & (relay.c.action != ERASE) & (parked | waits)
+    withdrawals = (relay.c.action == WITHDRAW) & (parked | waits)
+    unread = (relay.c.processor == MAIL) & parked  # the receipt of an older erasure
+    condition = own | (relay.c.box.is_not(None) & (withdrawals | unread))
     narrow = {one.narrow for one in emails}
     ended = []
     for row in connection.execute(select(relay.c.id, relay.c.subject, relay.c.box).where(condition)):
         if row.subject == handle or _addresses(recorder, row.id, row.box) & narrow:
             ended.append(row.id)
     if ended:
-        values = {"status": outbox.SUPERSEDED, "reason": SUBJECT_ERASED, "box": None, "updated_at_ms": recorder.now_ms}
+        gone = {"box": None, "notes": None}
+        values = {"status": outbox.SUPERSEDED, "reason": SUBJECT_ERASED, "updated_at_ms": recorder.now_ms, **gone}
         connection.execute(update(relay).where(relay.c.id.in_(ended)).values(values))
 
 

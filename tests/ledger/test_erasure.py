@@ -191,7 +191,7 @@ def test_the_root_and_every_proof_stay_what_they_were(desk: Desk) -> None:
 def test_every_processor_is_told_and_the_address_is_gone_once_all_have_answered(desk: Desk) -> None:
     desk.give(KARI, NOW_MS)
     erase_kari(desk)
-    rows = desk.relays(action="withdraw")
+    rows = desk.relays(action="erase")
     assert {row.processor for row in rows} == set(desk.world.policy.processors)
     assert all(row.box for row in rows)
     settle_relays(desk)
@@ -270,9 +270,9 @@ def test_a_parked_relay_of_the_person_is_over(desk: Desk) -> None:
     with desk.database.write() as connection:
         connection.execute(relay.update().where(relay.c.box.is_not(None)).values(status=PARKED))
     erase_kari(desk, NOW_MS + DAY_MS)
-    ended = desk.relays(status=SUPERSEDED)
+    ended = desk.relays(status=SUPERSEDED, action="withdraw")
     assert [(row.reason, row.box) for row in ended] == [("subject_erased", None)] * 3
-    assert len(desk.relays(status=PARKED)) == 3, "somebody else's"
+    assert len(desk.relays(status=PARKED, action="withdraw")) == 3, "somebody else's"
 
 
 def test_what_was_accepted_before_and_is_recorded_after_has_nobody_to_meet(desk: Desk) -> None:
@@ -300,7 +300,7 @@ def test_the_link_in_an_old_mail_still_answers_as_it_always_did(desk: Desk) -> N
 def test_an_erasure_that_fails_has_changed_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.give(KARI, NOW_MS)
     rows = {table.name: desk.count(table) for table in metadata.tables.values()}
-    monkeypatch.setattr("ledger.erasure.carry", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("ledger.erasure_work.begin", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         erase_kari(desk)
     assert {table.name: desk.count(table) for table in metadata.tables.values()} == rows
