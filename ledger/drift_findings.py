@@ -8,73 +8,29 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from types import MappingProxyType
 
 from sqlalchemy import Connection, select
 
-from ledger import links, outbox, restriction, vault
+from ledger import links, outbox
 from ledger.carrying import GIVE, RESTRICT, UNRESTRICT, WITHDRAW, carry
-from ledger.check import pending_purposes
 from ledger.drift import mark_compared
+from ledger.expectation import Expectation, Wanted, expectations
 from ledger.links import split
 from ledger.log import NewEntry, lock_head, new_id
 from ledger.recorder import RECEIPT, Recorder, append, fold, send_mail
-from ledger.state import GIVEN, STOPPED, ConsentState, read_states
 from ledger.tables import ledger_entry, relay, subject
 from schemas.entry import Entry, Kind
 
 SOURCE = "drift"
 # What was found there, as the entry says it.
-GIVEN_THERE, WITHDRAWN_THERE, NO_CONSENT = "given_at_processor", "withdrawn_at_processor", "no_consent_known"
+GIVEN_THERE, WITHDRAWN_THERE, ABSENT = "given_at_processor", "withdrawn_at_processor", "absent_at_processor"
+NO_CONSENT = "no_consent_known"
 # What became of a comparison; the keys of a sweep's counts.
 SAME, REPAIRED, WITHDRAWN, REPORTED, BUSY, GONE = "same", "repaired", "withdrawn", "reported", "busy", "gone"
+OUTCOMES = (SAME, REPAIRED, WITHDRAWN, REPORTED, BUSY, GONE)
 DONE = "done"
 _STEERING = (GIVE, WITHDRAW, RESTRICT, UNRESTRICT, "erase")
-
-
-class Wanted(StrEnum):
-    """What the ledger wants to be true of a purpose at every processor."""
-
-    GIVEN = "given"
-    STOPPED = "stopped"
-    RESTRICTED = "restricted"  # given, and not to be used: Article 18
-    NOTHING = "nothing"  # never decided
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """`position`: of the consent entry by which it is so; -1 where there is none."""
-
-    wanted: Wanted
-    position: int
-
-
-def expectations(connection: Connection, handle: bytes, purposes: Collection[str]) -> dict[str, Expectation]:
-    """For every purpose. A withdrawal that is accepted and not recorded yet counts."""
-    states = read_states(connection, handle)
-    siblings, wides = vault.siblings(connection, handle), vault.wide_tags(connection, handle)
-    pending = pending_purposes(connection, siblings, wides)
-    restricted = restriction.reason_of(connection, handle) in restriction.REASONS
-    found = {}
-    for purpose in purposes:
-        state = states.get(purpose, ConsentState())
-        wanted = Wanted.NOTHING
-        if purpose in pending or state.state in STOPPED:
-            wanted = Wanted.STOPPED
-        elif state.state == GIVEN:
-            wanted = Wanted.RESTRICTED if restricted else Wanted.GIVEN
-        found[purpose] = Expectation(wanted, state.position)
-    return found
-
-
-def addresses(connection: Connection, person: vault.Subject) -> tuple[str, ...]:
-    """By which a processor is asked: also spellings that a withdrawal may have meant, unless their owner said yes."""
-    others = [one for one in vault.siblings(connection, person.handle) if one != person.handle]
-    for other in others:
-        if any(state.state == GIVEN for state in read_states(connection, other).values()):
-            return vault.emails(connection, person)
-    return vault.emails_to_stop(connection, person)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +63,7 @@ def record(connection: Connection, recorder: Recorder, found: Comparison) -> Cou
     for wanted, action in ((Wanted.STOPPED, WITHDRAW), (Wanted.RESTRICTED, RESTRICT)):
         undone = [purpose for purpose in still if still[purpose].wanted is wanted and purpose in found.given]
         counts += _undone(connection, recorder, found, undone, action, still)
-    gone = [purpose for purpose in still if still[purpose].wanted is Wanted.GIVEN and purpose in found.withdrawn]
-    certain = [purpose for purpose in gone if _was_there(connection, found, purpose, still[purpose].position)]
-    counts += _withdrawn_there(connection, recorder, found, certain)
-    counts += _report(connection, recorder, found, [one for one in gone if one not in certain], WITHDRAWN_THERE, still)
+    counts += _not_there(connection, recorder, found, still)
     unknown = [purpose for purpose in still if still[purpose].wanted is Wanted.NOTHING and purpose in found.given]
     counts += _report(connection, recorder, found, unknown, NO_CONSENT, still)
     return counts or Counter({SAME: 1})
@@ -151,6 +104,22 @@ def _undone(
         addresses=found.addresses,
     )
     return Counter({REPAIRED: len(purposes)})
+
+
+def _not_there(
+    connection: Connection, recorder: Recorder, found: Comparison, still: Mapping[str, Expectation]
+) -> Counter[str]:
+    """Given here, and not there. Only where we once read it back does a processor's word end a consent.
+
+    Where it says nothing at all, as a group of somebody who left it, that is reported: silence withdraws nothing.
+    """
+    missing = [one for one in still if still[one].wanted is Wanted.GIVEN and one not in found.given]
+    was_there = [one for one in missing if _was_there(connection, found, one, still[one].position)]
+    counts = _withdrawn_there(connection, recorder, found, [one for one in was_there if one in found.withdrawn])
+    never = [one for one in missing if one in found.withdrawn and one not in was_there]
+    counts += _report(connection, recorder, found, never, WITHDRAWN_THERE, still)
+    absent = [one for one in was_there if one not in found.withdrawn]
+    return counts + _report(connection, recorder, found, absent, ABSENT, still)
 
 
 def _withdrawn_there(

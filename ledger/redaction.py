@@ -23,7 +23,7 @@ def redact(
     From the first that changes on, all are sealed anew: their order tells which address is the newest.
     """
     boxes = [
-        (position, entry_id, payload, remains(payload)) for position, entry_id, payload in _open(connection, person)
+        (position, entry_id, payload, remains(payload)) for position, entry_id, payload in open_boxes(connection, person)
     ]
     first = next((at for at, (_, _, before, after) in enumerate(boxes) if before != after), len(boxes))
     new: list[NewEntry] = []
@@ -44,7 +44,7 @@ def redact(
     return len(new)
 
 
-def _open(connection: Connection, person: Subject) -> list[tuple[int, bytes, Payload]]:
+def open_boxes(connection: Connection, person: Subject) -> list[tuple[int, bytes, Payload]]:
     """(position, entry id, payload) of every box of a person, oldest first."""
     rows = connection.execute(
         select(vault.c.position, ledger_entry.c.id, vault.c.box)

@@ -14,6 +14,7 @@ from ledger import drift, drift_findings, quarantine, vault
 from ledger.drift import Sweep
 from ledger.drift_findings import Comparison
 from ledger.errors import LedgerError, NotFoundError
+from ledger.expectation import addresses_to_ask, expectations
 from ledger.recorder import Recorder
 from ledger.restriction import open_restricted
 from schemas.log_line import error_fields, log
@@ -27,6 +28,7 @@ REST_MS = 15 * 60_000  # for a processor that failed
 BATCH_PEOPLE = 50
 REASON = "drift_check"
 FAILED = "failed"
+OUTCOMES = (*drift_findings.OUTCOMES, FAILED)
 
 
 def sweep(context: Context, *, begins: bool = False, budget_s: float = BUDGET_S, pace_s: float = PACE_S) -> int:
@@ -99,6 +101,8 @@ class _Slice:
                 people, rotated = self._sweep.people + 1, self._sweep.rotated + rotates
                 self._sweep = replace(self._sweep, people=people, rotated=rotated)
                 yield handle
+                if self._awake() != processors:
+                    break
 
     def _pause_or_finish(self) -> None:
         """Nobody is left to ask about: for tonight, or until the first processor has rested or is resumed."""
@@ -136,12 +140,12 @@ class _Slice:
         with context.database.write() as connection:
             person = vault.load_subject(connection, context.keyring["kek"], handle)
             person = open_restricted(connection, person, REASON, now_ms())
-            return drift_findings.addresses(connection, person)
+            return addresses_to_ask(connection, person)
 
     def _compare(self, handle: bytes, processor: str, addresses: tuple[str, ...]) -> None:
         context = self._context
         with context.database.read() as connection:
-            expected = drift_findings.expectations(connection, handle, context.policy.purposes)
+            expected = expectations(connection, handle, context.policy.purposes)
         try:
             seen = self._observe(processor, addresses, tuple(expected)) if addresses else {}
         except RelayError as error:

@@ -170,6 +170,13 @@ def test_a_processor_that_never_had_it_proves_nothing_and_is_told_of_once(night:
     assert (night.desk.check(KARI), night.waiting(), night.counts()) == ("given", [], {"reported": 1})
 
 
+def test_a_processor_that_says_nothing_more_of_somebody_withdraws_nothing(night: Night) -> None:
+    carried(night, "newsletter")
+    assert night.sweep() == night.next_night() == 1
+    assert night.found() == [("google", "newsletter", "absent_at_processor")]
+    assert (night.desk.check(KARI), night.waiting()) == ("given", [])
+
+
 def test_a_list_that_somebody_else_brought_there_is_told_and_not_touched(night: Night) -> None:
     carried(night, "offers")
     night.processors["google"].says = {(KARI, "newsletter"): Presence.GIVEN, (KARI, "offers"): Presence.GIVEN}
@@ -289,7 +296,7 @@ def test_a_slice_ends_with_its_budget_and_the_next_one_goes_on(night: Night) -> 
     assert [night.sweep(budget_s=0) for _ in range(5)] == [1, 1, 1, 0, 0]
     finished = night.standing().finished
     assert finished is not None
-    assert (finished.people, dict(finished.counts)) == (3, {"same": 3})
+    assert (finished.people, dict(finished.counts)) == (3, {"reported": 3})
 
 
 def test_a_processor_that_fails_rests_and_the_others_are_asked(night: Night, caplog: pytest.LogCaptureFixture) -> None:
@@ -318,7 +325,10 @@ def test_one_person_at_whom_an_observer_fails_does_not_hold_up_the_sweep(night: 
     night.at_ms += sweeper.REST_MS
     night.sweep()
     assert len(set(night.processors["google"].asked)) == 2
-    assert night.counts() == {"failed": 1, "same": 1}
+    assert night.counts() == {"failed": 1, "reported": 1}
+    finished = night.standing().finished
+    assert finished is not None
+    assert finished.people == 2
 
 
 def test_a_paused_processor_is_not_asked(night: Night) -> None:
