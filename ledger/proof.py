@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Case, ColumnElement, Connection, case, exists, func, select
 
-from ledger import links, outbox, requests, vault
+from ledger import links, outbox, product_rows, requests, vault
 from ledger.erasure import shred
 from ledger.log import NewEntry, append_many, new_id
 from ledger.recorder import Recorder
@@ -77,8 +77,16 @@ def _all_withdrawn(connection: Connection, recorder: Recorder) -> list[bytes]:
     waiting = exists().where(pending_withdrawal.c.subject == subject.c.handle)
     # Whoever has asked what we hold is not to be answered with what we have deleted since.
     claimed = requests.has_open(subject.c.handle)
+    # Whoever has paid for something is not only proof.
+    using = product_rows.has_any(subject.c.handle)
     query = select(subject.c.handle).where(
-        subject.c.restricted_at_ms.is_(None), ~asked, ~carried, ~waiting, ~claimed, subject.c.handle.in_(counted)
+        subject.c.restricted_at_ms.is_(None),
+        ~asked,
+        ~carried,
+        ~waiting,
+        ~claimed,
+        ~using,
+        subject.c.handle.in_(counted),
     )
     return list(connection.execute(query.order_by(subject.c.handle).limit(BATCH_ROWS)).scalars())
 

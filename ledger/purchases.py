@@ -6,7 +6,7 @@ what was bought), which stands beside the first, the consent, and is never mixed
 
 from sqlalchemy import Connection, select
 
-from ledger import restriction, vault
+from ledger import product_access, restriction, vault
 from ledger.consent import sign_up
 from ledger.identity import address_tags
 from ledger.log import NewEntry, new_id
@@ -22,14 +22,15 @@ def purchase(connection: Connection, recorder: Recorder, message: Message) -> li
     """A paid checkout: no person is made by it; one whom we know has become a customer.
 
     A newsletter box at the checkout is a sign-up of its own, beside it. `message.reported`: whether the shop's terms
-    were accepted, which belongs to the contract.
+    were accepted, which belongs to the contract. Only who is given access to a product by it becomes known.
     """
-    signed_up = sign_up(connection, recorder, message)
+    first = sign_up(connection, recorder, message)
+    first += product_access.grant(connection, recorder, message, first_ordinal=len(first))
     new = [_entry(recorder, message, Kind.PURCHASE, reason=message.reported)]
     handle = _known(connection, recorder, message.email)
     if handle is not None:
         new.append(_entry(recorder, message, Kind.CUSTOMER, subject=handle))
-    return signed_up + append(connection, recorder, new, first_ordinal=len(signed_up))
+    return first + append(connection, recorder, new, first_ordinal=len(first))
 
 
 def _known(connection: Connection, recorder: Recorder, email: str | None) -> bytes | None:

@@ -6,7 +6,7 @@ A request that nobody confirmed is the only thing that expires without being ask
 from sqlalchemy import Connection, exists, func, select, update
 
 from ledger import inbox as deliveries
-from ledger import quarantine, requests
+from ledger import product_rows, quarantine, requests
 from ledger.database import Database
 from ledger.erasure import shred
 from ledger.log import NewEntry, append_many, lock_head, new_id
@@ -62,9 +62,10 @@ def _expired_subjects(connection: Connection, before_ms: int) -> list[bytes]:
     )
     stopping = exists().where(pending_withdrawal.c.subject == subject.c.handle)
     asking = requests.has_open(subject.c.handle)
+    using = product_rows.has_any(subject.c.handle)
     free = subject.c.restricted_at_ms.is_(None)
     query = select(subject.c.handle).where(
-        subject.c.created_at_ms < before_ms, free, ~decided, ~newer, ~stopping, ~asking
+        subject.c.created_at_ms < before_ms, free, ~decided, ~newer, ~stopping, ~asking, ~using
     )
     return list(connection.execute(query.limit(BATCH_ROWS)).scalars())
 

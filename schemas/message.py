@@ -16,6 +16,8 @@ UNREAD_MAX = 50
 # A sender's name of a field is text from outside: only what looks like a name is ever kept.
 FIELD_NAME = validate.Regexp(r"[A-Za-z0-9_.-]{1,40}\Z")
 
+PAYMENT = validate.Regexp(r"[A-Za-z0-9_]{3,255}\Z")
+
 
 class MessageType(StrEnum):
     """What was said."""
@@ -25,6 +27,8 @@ class MessageType(StrEnum):
     LINK_WITHDRAWAL = "link_withdrawal"
     CONFIRMATION = "confirmation"
     PURCHASE = "purchase"
+    ACCESS = "access"
+    ACCESS_ENDED = "access_ended"
     REQUEST = "request"
     REPORTED = "reported"
     IGNORED = "ignored"
@@ -52,7 +56,8 @@ class Message:
     """`profile`: first_name, last_name, company. `sent_at_ms`: only where the sender's time can be trusted.
 
     `right`: what a request asks for. `reported`: what a processor says has happened at its end. `unread`: names of
-    fields that the form sends and nobody reads.
+    fields that the form sends and nobody reads. `products`: keys of what a payment gives access to; `payments`: the
+    names of that payment at the processor.
     """
 
     type: MessageType
@@ -69,6 +74,8 @@ class Message:
     right: str | None = None
     reported: str | None = None
     unread: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    payments: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Message({self.type.value}, redacted)"
@@ -114,10 +121,12 @@ class MessageSchema(Schema):
     right = fields.String(allow_none=True, validate=validate.OneOf(RIGHTS))
     reported = fields.String(allow_none=True, validate=IDENTIFIER)
     unread = fields.List(fields.String(validate=FIELD_NAME), validate=validate.Length(max=UNREAD_MAX))
+    products = fields.List(fields.String(validate=IDENTIFIER))
+    payments = fields.List(fields.String(validate=PAYMENT))
 
     @post_load
     def _make(self, data: dict[str, Any], **_: object) -> Message:
-        for name in ("decisions", "purposes", "dropped", "unread"):
+        for name in ("decisions", "purposes", "dropped", "unread", "products", "payments"):
             data[name] = tuple(data.get(name, ()))
         return Message(**data)
 

@@ -21,7 +21,7 @@ def policy_findings(found: Document) -> Iterator[Finding]:
         # Leaving a shared group would withdraw the other purpose too.
         yield "processors.google.groups", "two purposes share a group"
     for key, product in found.get("products", {}).items():
-        yield from _product_findings(f"products.{key}", product)
+        yield from _product_findings(f"products.{key}", product, found)
     for key, form in found.get("forms", {}).items():
         yield from _form_findings(f"forms.{key}", form, found)
     stripe = found.get("stripe", {})
@@ -32,7 +32,9 @@ def policy_findings(found: Document) -> Iterator[Finding]:
             yield f"stripe.consent.{position}.key", "is not one of stripe.metadata_keys, so it would be dropped"
 
 
-def _product_findings(path: str, product: Document) -> Iterator[Finding]:
+def _product_findings(path: str, product: Document, found: Document) -> Iterator[Finding]:
+    if not any("product_access" in (one or {}).get("actions", []) for one in found.get("processors", {}).values()):
+        yield path, "needs a processor with product_access among its actions, or nobody gives it"
     if product.get("stripe_prices") == product.get("stripe_payment_links") == []:
         yield path, "needs stripe_prices or stripe_payment_links, or nothing grants it"
     if product.keys() >= {"role", "woocommerce_product"} and (

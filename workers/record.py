@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import OperationalError
 
-from ledger import consent, inbox, proof, purchases, quarantine, reports, requests, withdrawal
+from ledger import consent, inbox, product_access, proof, purchases, quarantine, reports, requests, withdrawal
 from ledger.errors import DatabaseAwayError, LedgerError, RefusedError
 from ledger.log import lock_head
 from ledger.recorder import Recorder
@@ -31,6 +31,8 @@ DEEDS: Mapping[MessageType, Callable[[Connection, Recorder, Message], list[int]]
     MessageType.SIGN_UP: consent.sign_up,
     MessageType.CONFIRMATION: _confirm,
     MessageType.PURCHASE: purchases.purchase,
+    MessageType.ACCESS: product_access.grant,
+    MessageType.ACCESS_ENDED: product_access.end,
     MessageType.REQUEST: requests.ask,
     MessageType.REPORTED: reports.report,
     MessageType.WITHDRAWAL: withdrawal.withdraw_address,

@@ -11,6 +11,12 @@ from typing import Any
 from schemas.message import Decision, Message, MessageType
 from schemas.policy import Policy, StripeConsent
 from schemas.refusal import NotUnderstood
+from schemas.stripe.access import (
+    payments_of_checkout,
+    payments_of_invoice,
+    products_of_checkout,
+    products_of_invoice,
+)
 from schemas.stripe.shape import SOURCE, Event, created_ms, email_if_any, mapping, part, read_email, subject_of
 
 PAID = ("paid", "no_payment_required")
@@ -24,9 +30,11 @@ def project_checkout(event: Event, policy: Policy) -> Message:
     session = subject_of(event)
     decisions = _decisions(session, policy)
     email = part(session.get("customer_details")).get("email")
+    paid = session.get("payment_status") in PAID
+    products = products_of_checkout(session, policy) if paid else ()
     return Message(
         # An unpaid checkout is no purchase yet, but a box that was ticked in it was ticked.
-        type=MessageType.PURCHASE if session.get("payment_status") in PAID else MessageType.SIGN_UP,
+        type=MessageType.PURCHASE if paid else MessageType.SIGN_UP,
         source=SOURCE,
         # Without a question the address only tells whether somebody whom we know has become a customer.
         email=read_email(email) if decisions else email_if_any(email),
@@ -35,6 +43,8 @@ def project_checkout(event: Event, policy: Policy) -> Message:
         sent_at_ms=created_ms(event),
         language=_language(session.get("locale")),
         reported=_terms(session),
+        products=products,
+        payments=payments_of_checkout(session) if products else (),
     )
 
 
@@ -52,17 +62,24 @@ def project_expired(event: Event, policy: Policy) -> Message:
     return replace(left, type=MessageType.SIGN_UP, decisions=given, reported=None)
 
 
-def project_invoice(event: Event, _policy: Policy) -> Message:
-    """A paid invoice is a purchase, but for the first of a subscription: that one's checkout has said so."""
+def project_invoice(event: Event, policy: Policy) -> Message:
+    """A paid invoice is a purchase, but for the first of a subscription: that one's checkout has said so.
+
+    Only the invoice says which prices were paid, the first one too.
+    """
     invoice = subject_of(event)
-    if invoice.get("billing_reason") == "subscription_create":
+    products = products_of_invoice(invoice, policy)
+    is_first = invoice.get("billing_reason") == "subscription_create"
+    if is_first and not products:
         return IGNORED
     return Message(
-        type=MessageType.PURCHASE,
+        type=MessageType.ACCESS if is_first else MessageType.PURCHASE,
         source=SOURCE,
         email=email_if_any(invoice.get("customer_email")),
         method="stripe",
         sent_at_ms=created_ms(event),
+        products=products,
+        payments=payments_of_invoice(invoice) if products else (),
     )
 
 

@@ -10,7 +10,14 @@ from collections.abc import Callable, Mapping
 from schemas.message import Message
 from schemas.policy import Policy
 from schemas.stripe.checkout import IGNORED, project_checkout, project_expired, project_invoice
-from schemas.stripe.report import STATED, project_customer, project_payment_link, project_report
+from schemas.stripe.report import (
+    STATED,
+    project_customer,
+    project_payment_link,
+    project_refund,
+    project_report,
+    project_subscription,
+)
 from schemas.stripe.shape import Event, counts_in, mapping, read_event_id, read_event_type
 
 PROJECTIONS: Mapping[str, Callable[[Event, Policy], Message]] = {
@@ -20,7 +27,9 @@ PROJECTIONS: Mapping[str, Callable[[Event, Policy], Message]] = {
     "invoice.paid": project_invoice,
     "customer.updated": project_customer,
     "payment_link.updated": project_payment_link,
+    "charge.refunded": project_refund,
     **dict.fromkeys(STATED, project_report),
+    "customer.subscription.deleted": project_subscription,
 }
 # Of these Stripe's API can be asked: v2 has a list of its own, and `privacy` is a preview that most keys do not know.
 ASKED_TYPES = tuple(kind for kind in PROJECTIONS if not kind.startswith(("v2.", "privacy.")))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from schemas.message import Message, MessageType
 from schemas.policy import Policy
+from schemas.stripe import access
 from schemas.stripe.checkout import IGNORED
 from schemas.stripe.echo import REFERENCE_MARK, is_echo, mark_of
 from schemas.stripe.shape import SOURCE, Event, changes_of, created_ms, part, read_event_type
@@ -43,6 +44,14 @@ def project_customer(event: Event, policy: Policy) -> Message:
         return _reported(event, "customer_email_changed")
     marks = {REFERENCE_MARK, *map(mark_of, policy.purposes)}
     return _reported(event, "customer_mark_changed") if marks & {*part(changed.get("metadata"))} else IGNORED
+
+
+def project_refund(event: Event, policy: Policy) -> Message:
+    return access.project_refund(event, policy) or IGNORED
+
+
+def project_subscription(event: Event, policy: Policy) -> Message:
+    return access.project_cancellation(event, policy) or project_report(event, policy)
 
 
 def project_payment_link(event: Event, _policy: Policy) -> Message:

@@ -265,4 +265,4 @@ def test_the_release_is_the_one_that_the_installed_sdk_speaks() -> None:
 
 def test_stripe_can_be_asked_for_all_our_types_at_once() -> None:
     assert len(ASKED_TYPES) <= 20  # https://docs.stripe.com/api/events/list, `types`
-    assert {*ASKED_TYPES} == {*PURCHASES, "checkout.session.expired", *REPORTS} - {*PREVIEW}
+    assert {*ASKED_TYPES} == {*PURCHASES, "checkout.session.expired", "charge.refunded", *REPORTS} - {*PREVIEW}
