@@ -6,6 +6,7 @@ from console.consents import consents
 from console.database import database
 from console.deliveries import deliveries
 from console.doctor import doctor
+from console.drift import drift_group
 from console.erasures import erasures
 from console.forms import forms
 from console.keys import keys
@@ -20,8 +21,8 @@ from console.witness import witness
 from schemas.settings import Settings
 
 COMMANDS = (
-    *(consents, database, deliveries, doctor, erasures, forms, keys, ledger, receipts, relays, requests),
-    *(stripe_group, subjects, witness),
+    *(consents, database, deliveries, doctor, drift_group, erasures, forms, keys, ledger, receipts, relays),
+    *(requests, stripe_group, subjects, witness),
 )
 
 

@@ -9,7 +9,7 @@ import click
 from console.operator import Exit, Operator, Speaker, at, command, stop
 from ledger import drift
 from ledger.drift import Sweep
-from workers import drift as sweeper
+from ledger.drift_findings import OUTCOMES
 from workers.context import now_ms
 
 
@@ -35,6 +35,8 @@ def status(operator: Operator, speak: Speaker) -> None:
 @command
 def run(operator: Operator, speak: Speaker, minutes: int) -> None:
     """Compare now what would be compared tonight: whoever changed in a week, and a thirtieth of the others."""
+    from workers import drift as sweeper  # with it come the vendors' SDKs: half a second
+
     context, stop_at = operator.context, time.monotonic() + minutes * 60
     with context.database.read() as connection:
         if drift.standing(connection).leased_until_ms > now_ms():
@@ -57,6 +59,6 @@ def _told(sweep: Sweep | None) -> dict[str, Any]:
         "begun": at(sweep.begun_at_ms),
         "finished": at(sweep.finished_at_ms),
         "people": sweep.people,
-        **{outcome: counts[outcome] for outcome in sweeper.OUTCOMES},
+        **{outcome: counts[outcome] for outcome in OUTCOMES},
         "resting": [f"{processor} until {at(until_ms)}" for processor, until_ms in sorted(sweep.rests.items())],
     }

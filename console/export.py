@@ -11,7 +11,6 @@ from console.rights import find
 from ledger.durable_file import create_file
 from ledger.errors import NotFoundError
 from ledger.tables import rights_request
-from workers.export import export as gather
 
 
 @click.command("export")
@@ -24,6 +23,8 @@ def export(operator: Operator, speak: Speaker, email: str | None, request_id: st
 
     Exit 3 if a processor could not be asked: the document says which and why.
     """
+    from workers.export import export as gather  # with it come the vendors' SDKs: half a second
+
     if bool(email) == bool(request_id):
         stop(Exit.USAGE, "name_an_address_or_a_request")
     if path.exists() or not path.parent.is_dir():

@@ -8,6 +8,7 @@ import click
 from sqlalchemy import Connection, select
 
 from console.addresses import email_option
+from console.export import export
 from console.operator import Operator, Speaker, at, command
 from console.rights import erase, find, rectify, restrict, unrestrict
 from ledger import restriction, vault
@@ -86,5 +87,5 @@ def _relays(connection: Connection, handle: bytes) -> list[dict[str, Any]]:
     ]
 
 
-for _command in (erase, rectify, restrict, unrestrict):
+for _command in (erase, export, rectify, restrict, unrestrict):
     subjects.add_command(_command)

@@ -28,7 +28,8 @@ GIVEN_THERE, WITHDRAWN_THERE, ABSENT = "given_at_processor", "withdrawn_at_proce
 NO_CONSENT = "no_consent_known"
 # What became of a comparison; the keys of a sweep's counts.
 SAME, REPAIRED, WITHDRAWN, REPORTED, BUSY, GONE = "same", "repaired", "withdrawn", "reported", "busy", "gone"
-OUTCOMES = (SAME, REPAIRED, WITHDRAWN, REPORTED, BUSY, GONE)
+FAILED = "failed"  # the processor could not say
+OUTCOMES = (SAME, REPAIRED, WITHDRAWN, REPORTED, BUSY, GONE, FAILED)
 DONE = "done"
 _STEERING = (GIVE, WITHDRAW, RESTRICT, UNRESTRICT, "erase")
 

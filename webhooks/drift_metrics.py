@@ -23,6 +23,6 @@ class DriftCollector(Collector):
             last = drift.standing(connection).finished
         if last is not None and last.finished_at_ms is not None:
             ago.add_metric([], max(0, self._door.clock() - last.finished_at_ms) / 1000)
-            for outcome in (*OUTCOMES, "failed"):
+            for outcome in OUTCOMES:
                 found.add_metric([outcome], last.counts.get(outcome, 0))
         yield from (ago, found)

@@ -15,6 +15,7 @@ from ledger.log import size
 from ledger.senders import conflicts, sources_of, standings_of
 from ledger.tables import inbox, intake_position, ledger_checkpoint, relay
 from webhooks.door import Door
+from webhooks.drift_metrics import DriftCollector
 
 REGISTRY = CollectorRegistry()
 ANSWERS = Counter("samtykke_answers", "Answers by route and status.", ["route", "status"], registry=REGISTRY)
@@ -88,6 +89,7 @@ def metrics_blueprint(door: Door) -> Blueprint:
     record = CollectorRegistry()
     record.register(RecordCollector(door))
     record.register(SenderCollector(door))
+    record.register(DriftCollector(door))
 
     @blueprint.get("/metrics")
     def metrics() -> Response:

@@ -27,8 +27,6 @@ PACE_S = 0.25  # between two people: a processor answers our relays at the same 
 REST_MS = 15 * 60_000  # for a processor that failed
 BATCH_PEOPLE = 50
 REASON = "drift_check"
-FAILED = "failed"
-OUTCOMES = (*drift_findings.OUTCOMES, FAILED)
 
 
 def sweep(context: Context, *, begins: bool = False, budget_s: float = BUDGET_S, pace_s: float = PACE_S) -> int:
@@ -173,7 +171,7 @@ class _Slice:
 
     def _failed(self, handle: bytes, processor: str, error: RelayError) -> None:
         """One person's trouble must not stop the others': they come later, and whoever changed comes tomorrow."""
-        self._counts[FAILED] += 1
+        self._counts[drift_findings.FAILED] += 1
         log.warning("drift_not_compared", processor=processor, reason=error.reason)
         if not error.halt:
             with self._context.database.write() as connection:

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from console.doctor.finding import FAULT, OK, WARNING, Finding, span
 from console.operator import Operator
 from ledger import drift
-from ledger.drift_findings import REPAIRED, REPORTED, WITHDRAWN
+from ledger.drift_findings import FAILED, REPAIRED, REPORTED, WITHDRAWN
 from workers.context import now_ms
-from workers.drift import FAILED
 
 LATE_MS = 50 * 3600 * 1000  # two nights
 WORDS = {

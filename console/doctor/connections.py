@@ -1,0 +1,108 @@
+"""`flask doctor --connections`: every processor asked, live, and what to do about whatever does not work."""
+
+from collections.abc import Iterator, Mapping
+
+from console.doctor.finding import FAULT, OK, WARNING, Finding
+from console.operator import Operator
+
+CONNECTIONS = "connections"
+GUIDES = {
+    "wordpress": "docs/guides/connect-wordpress.md",
+    "stripe": "docs/guides/connect-stripe.md",
+    "google": "docs/guides/connect-google.md",
+}
+# Where one processor means something else by it than the others do.
+OF_PROCESSOR: Mapping[tuple[str, str], str] = {
+    ("wordpress", "unauthorized"): "WORDPRESS_SECRET is not SAMTYKKE_SECRET of wp-config.php, or the application "
+    "password is wrong or revoked: Users > Profile > Application Passwords",
+    ("wordpress", "forbidden"): "something in front of WordPress refuses: a security plugin or a firewall",
+    ("wordpress", "not_found"): "WPENGINE_INSTALL_ID is no install that this API user may see",
+    ("wordpress", "redirect"): "WORDPRESS_URL is not the address the site has: Settings > General > Site Address",
+    ("stripe", "unauthorized"): "STRIPE_API_KEY is unknown, was rolled, or is limited to other IP addresses: "
+    "Developers > API keys",
+    ("stripe", "forbidden"): "the restricted key lacks this permission: Developers > API keys > the key > Edit",
+    ("google", "unauthorized"): "Google takes the token back: is the key deleted, the user suspended?",
+    ("google", "forbidden"): "the account may not do this: does GOOGLE_SUBJECT have an administrator's role for "
+    "groups, and is the API switched on in the Cloud project?",
+}
+REMEDIES: Mapping[str, str] = {
+    "no_plugin": "the companion plugin is not there: docs/guides/wordpress-plugin.md",
+    "authorization_not_forwarded": "the web server drops the Authorization header: on Apache, CGIPassAuth On",
+    "site_password_protected": "the site asks for a password of its own: User Portal > the environment > Password "
+    "protection > off",
+    "not_an_administrator": "WORDPRESS_USER is no administrator: erasures need manage_options",
+    "secret_unusable": "WORDPRESS_SECRET is no Standard Webhooks secret: whsec_ and base64",
+    "clock_skew": "one of the two clocks is wrong: timedatectl",
+    "token_refused": "Google gives no token: is the client id under Security > API controls > Domain-wide delegation, "
+    "is the user one of the domain, is the key not deleted? A new delegation may take a day",
+    "token_unavailable": "Google gives no token now: try again",
+    "subject_missing": "GOOGLE_SUBJECT or GMAIL_MAILBOX is not set",
+    "credentials_unusable": "the key is no service account's and no refresh token's",
+    "group_not_found": "a group of [processors.google.groups] in policy.toml does not exist, or not for this domain",
+    "mailbox_of_somebody_else": "the credentials open another mailbox than GMAIL_MAILBOX",
+    "rate_limited": "the limit is reached: try again later",
+    "server_error": "the processor has a fault of its own: try again later",
+    "unexpected_answer": "something else answers in its place: a login page, a maintenance page, a proxy",
+    "deadline": "no answer within 10 seconds",
+    "dns": "its name is not known: is the address right, does this host have DNS?",
+    "connect": "nothing listens there, or a firewall is between",
+    "connection_lost": "the connection broke off",
+    "tls": "its certificate is not valid",
+    "tls_handshake": "no TLS came about: a proxy or a firewall?",
+    "redirect": "it answers from another address",
+    "host_not_allowed": "the address in the settings is not the processor's",
+    "scheme_not_allowed": "the address must begin with https://",
+    "address_not_allowed": "its name leads to a private address",
+}
+SCOPE_MISSING = "_scope_missing"
+
+
+def check(operator: Operator) -> Iterator[Finding]:
+    """One finding for each part of each connection. It calls the processors, and changes nothing there."""
+    from workers.probing import probe  # with it come the vendors' SDKs: half a second
+    from workers.relays.action import RelayError
+
+    yield from _key_mode(operator)
+    for processor in operator.context.policy.processors:
+        try:
+            connection = operator.context.connections.to(processor)
+        except RelayError as error:
+            yield Finding(FAULT, CONNECTIONS, f"{processor}: {error.reason}: {GUIDES[processor]}")
+            continue
+        if connection is None:
+            yield Finding(WARNING, CONNECTIONS, f"{processor}: not connected, nothing to ask: {GUIDES[processor]}")
+            continue
+        for one in probe(processor, connection):
+            note = f", {one.note}" if one.note else ""
+            if one.reason is None:
+                yield Finding(OK, CONNECTIONS, f"{processor}, {one.part}{note}")
+            else:
+                told = f"{processor}, {one.part}{note}: {one.reason}: {remedy(processor, one.part, one.reason)}"
+                yield Finding(FAULT, CONNECTIONS, told)
+
+
+def remedy(processor: str, part: str, reason: str) -> str:
+    """What to do about it, in a sentence."""
+    if reason.endswith(SCOPE_MISSING):
+        from workers.google_calls import PARTS
+
+        scopes = [scope for scope, name in PARTS.items() if name == reason.removesuffix(SCOPE_MISSING)]
+        return (
+            f"add {' '.join(scopes) or 'its scope'} under Security > API controls > Domain-wide delegation, "
+            f"or take {part} out of the settings"
+        )
+    return OF_PROCESSOR.get((processor, reason)) or REMEDIES.get(reason) or GUIDES[processor]
+
+
+def _key_mode(operator: Operator) -> Iterator[Finding]:
+    """What the key says of itself."""
+    key, mode = operator.settings.stripe_api_key or "", operator.settings.stripe_mode
+    if key.startswith("sk_"):
+        told = "STRIPE_API_KEY is a secret key and may do everything: make a restricted one (rk_)"
+        yield Finding(WARNING, CONNECTIONS, f"stripe: {told}")
+    for kind, other in (("live", "test"), ("test", "live")):
+        if f"_{kind}_" in key[:8] and mode == other:
+            told = (
+                f"STRIPE_API_KEY is a {kind} key, but STRIPE_MODE is {other}: events and relays go to different books"
+            )
+            yield Finding(FAULT, CONNECTIONS, f"stripe: {told}")
