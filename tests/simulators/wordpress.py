@@ -1,13 +1,14 @@
-"""A WordPress site with the companion plugin: its two signed routes, as far as the relays use them.
+"""A WordPress site on WP Engine: the companion plugin's signed routes, the REST API, and the host's cache API.
 
-`POST /wp-json/samtykke/v1/withdraw` and `.../status`, signed by Standard Webhooks
-(https://www.standardwebhooks.com), each webhook-id used once, the route repeated inside the body.
+Signed routes are `POST /wp-json/samtykke/v1/...`, by Standard Webhooks (https://www.standardwebhooks.com), each
+webhook-id used once, the route repeated inside the body. WP Engine's API is under `/wpengine/v1`, as
+https://wpengineapi.com/reference describes `purge_cache`.
 """
 
 import argparse
+import base64
 import json
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,40 +16,52 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.simulators.exchange import Reply, Request, SeedError, Simulator, check_seed_names
 from tests.simulators.server import argument_parser, serve
+from tests.simulators.wordpress_plugin import MEMBERS, Plugin, shape_violation
+from tests.simulators.wordpress_rest import RestApi, no_route, wordpress_error
 
 PREFIX = "/wp-json/"
-WITHDRAW = "samtykke/v1/withdraw"
-STATUS = "samtykke/v1/status"
-SEED_NAMES = frozenset({"plugin", "subscribers", "adapters"})
-# Worst first: the answer for a person is the worst of what was done to the person's addresses.
-OUTCOMES = ("retained", "removed", "not_found")
+PLUGIN = "samtykke/v1/"
+PURGE = "/wpengine/v1/installs/install-1/purge_cache"
+WPENGINE_BASIC = base64.b64encode(b"api-user:api-password").decode()
 ERRORS = {
     403: ("rest_forbidden", "Sorry, you are not allowed to do that."),
     500: ("internal_server_error", "<p>There has been a critical error on this website.</p>"),
 }
+ERASERS = {"wordpress-comments": "remove", "samtykke-account": "remove"}
+EXPORTERS = ["wordpress-user", "wordpress-comments"]
 
 
-def wordpress_error(status: int, code: str, message: str, violation: str | None = None) -> Reply:
-    """The shape of WP_Error in the REST API, wp-includes/rest-api/class-wp-rest-server.php."""
-    body = {"code": code, "message": message, "data": {"status": status}}
-    return Reply(status, body, violation=violation)
+def empty_site() -> dict[str, Any]:
+    """A site with the plugin, a newsletter plugin that it knows, and nobody in it."""
+    return {
+        "plugin": True,
+        "adapters": ["mailpoet"],
+        "lists": ["newsletter", "offers"],
+        "subscribers": {},
+        "used_ids": [],
+        "withdrawals": [],
+        "plugins": ["contact-form-7"],
+        "users": [],
+        "restricted": [],
+        "granted": {},
+        "erasers": ERASERS,
+        "exporters": EXPORTERS,
+        "stored": {},
+        "outbox": [],
+        "oldest_waiting_s": None,
+        "comments": [],
+        "gravity_forms_rest": False,
+        "gravity_forms": {},
+        "entries": [],
+        "woocommerce": False,
+        "orders": [],
+        "application_password": "abcd efgh",
+        "forwards_authorization": True,
+        "purged": [],
+    }
 
 
-def shape_violation(document: Any) -> str | None:
-    """What is wrong with a request's body, or None."""
-    if not isinstance(document, dict):
-        return "body"
-    if set(document) != {"route", "reference", "emails", "purposes"}:
-        return "keys"
-    if not isinstance(document["reference"], str) or not re.fullmatch("[0-9a-f]+", document["reference"]):
-        return "reference"
-    for name, pattern in (("emails", r"[^@\s]+@[^@\s]+"), ("purposes", r"[a-z][a-z0-9_]*")):
-        listed = document[name]
-        if not isinstance(listed, list) or not listed:
-            return name
-        if not all(isinstance(each, str) and re.fullmatch(pattern, each) for each in listed):
-            return name
-    return None
+SEED_NAMES = frozenset(empty_site()) - {"used_ids", "withdrawals", "purged"}
 
 
 class WordPress(Simulator):
@@ -56,18 +69,15 @@ class WordPress(Simulator):
 
     def __init__(self, secret: str) -> None:
         self._webhook = Webhook(secret)
-        self.state = {
-            "plugin": True,
-            "adapters": ["mailpoet"],
-            "subscribers": {},
-            "used_ids": [],
-            "withdrawals": [],
-        }
+        self.state = empty_site()
 
     def seed(self, document: Mapping[str, Any]) -> None:
-        """`retained` on a subscriber is the reason why the plugin keeps it; no adapters = not_covered."""
-        check_seed_names(document, SEED_NAMES)
-        for name in ("plugin", "adapters"):
+        """`retained` on a subscriber is the reason why the plugin keeps it; no adapters = not_covered. `new`: first
+        empty the whole site."""
+        check_seed_names(document, SEED_NAMES | {"new"})
+        if document.get("new"):
+            self.state = {**empty_site(), "used_ids": self.state["used_ids"]}
+        for name in SEED_NAMES - {"subscribers"}:
             if name in document:
                 self.state[name] = document[name]
         if "subscribers" in document:
@@ -85,22 +95,29 @@ class WordPress(Simulator):
         return wordpress_error(status, code, message).body
 
     def act(self, request: Request) -> Reply:
+        if request.path == PURGE:
+            return self._purge(request)
         route = request.path.removeprefix(PREFIX)
-        if not self.state["plugin"] or request.method != "POST" or route not in (WITHDRAW, STATUS):
-            missing = "No route was found matching the URL and request method."
-            return wordpress_error(404, "rest_no_route", missing)
+        if not route.startswith(PLUGIN):
+            return RestApi(self.state).answer(request)
+        if not self.state["plugin"] or request.method != "POST" or route.removeprefix(PLUGIN) not in MEMBERS:
+            return no_route()
+        return self._signed(request, route)
+
+    def _signed(self, request: Request, route: str) -> Reply:
         try:
             document = self._verify(request, route)
         except WebhookVerificationError:
             return wordpress_error(401, "samtykke_bad_signature", "The signature is not valid.")
         if request.headers["webhook-id"] in self.state["used_ids"]:
             return wordpress_error(401, "samtykke_replayed", "This webhook-id was used before.")
-        wrong = shape_violation(document)
+        name = route.removeprefix(PLUGIN)
+        wrong = shape_violation(name, document)
         if wrong is not None or request.media_type != "application/json":
             wrong = wrong or "content type"
-            return wordpress_error(400, "rest_invalid_param", f"Invalid parameter(s): {wrong}", wrong)
+            return wordpress_error(400, "samtykke_invalid", f"Invalid parameter(s): {wrong}", wrong)
         self.state["used_ids"].append(request.headers["webhook-id"])
-        return self._withdraw(document) if route == WITHDRAW else self._status(document)
+        return Plugin(self.state).answer(name, document)
 
     def _verify(self, request: Request, route: str) -> Any:
         """The signed document; the route inside it must be the route called. Raises WebhookVerificationError."""
@@ -113,39 +130,14 @@ class WordPress(Simulator):
             raise WebhookVerificationError("signed for another route")
         return document
 
-    def _withdraw(self, document: dict[str, Any]) -> Reply:
-        reason = None
-        if not self.state["adapters"]:
-            outcome, reason = "not_covered", "no_adapter"
-        else:
-            found = [self._withdraw_one(email, document["purposes"]) for email in document["emails"]]
-            outcome, reason = min(found, key=lambda pair: OUTCOMES.index(pair[0]))
-        adapters = dict.fromkeys(self.state["adapters"], outcome)
-        self.state["withdrawals"].append({**document, "outcome": outcome})
-        body = {"outcome": outcome, "reason": reason, "adapters": adapters}
-        return Reply(200, body, effect="withdraw" if outcome == "removed" else None)
-
-    def _withdraw_one(self, email: str, purposes: list[str]) -> tuple[str, str | None]:
-        """Repeating a withdrawal answers `removed` again: the plugin still knows the address."""
-        subscriber = self.state["subscribers"].get(email.lower())
-        held = [] if subscriber is None else [each for each in purposes if each in subscriber["purposes"]]
-        if not held:
-            return "not_found", None
-        if subscriber["retained"]:
-            return "retained", subscriber["retained"]
-        subscriber["purposes"].update(dict.fromkeys(held, "unsubscribed"))
-        return "removed", None
-
-    def _status(self, document: dict[str, Any]) -> Reply:
-        answers = {}
-        for purpose in document["purposes"]:
-            known = {
-                self.state["subscribers"][email.lower()]["purposes"].get(purpose)
-                for email in document["emails"]
-                if email.lower() in self.state["subscribers"]
-            }
-            answers[purpose] = next((each for each in ("subscribed", "unsubscribed") if each in known), "unknown")
-        return Reply(200, {"purposes": answers})
+    def _purge(self, request: Request) -> Reply:
+        if request.headers.get("authorization") != f"Basic {WPENGINE_BASIC}":
+            return Reply(401, {"message": "Bad Credentials"})
+        kind = json.loads(request.body).get("type")
+        if kind not in ("object", "page", "cdn", "all"):
+            return Reply(400, {"message": "Invalid type"}, violation="type of cache")
+        self.state["purged"].append(kind)
+        return Reply(202, None, effect="purge")
 
 
 def main() -> None:

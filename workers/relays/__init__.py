@@ -11,9 +11,24 @@ from workers.relays import google, stripe, wordpress
 from workers.relays.action import Presence, RelayAction, RelayResult
 
 RELAYS: Mapping[str, Mapping[str, Callable[..., RelayResult]]] = {
-    "wordpress": {"withdraw": wordpress.withdraw},
-    "stripe": {"withdraw": stripe.withdraw},
-    "google": {"withdraw": google.withdraw},
+    "wordpress": wordpress.ACTIONS,
+    "stripe": stripe.ACTIONS,
+    "google": {
+        "give": google.give,
+        "withdraw": google.withdraw,
+        "rectify": google.rectify,
+        "restrict": google.restrict,
+        "unrestrict": google.unrestrict,
+        "erase": google.erase,
+    },
 }
-OBSERVERS: Mapping[str, Callable[[RelayAction, Any], Mapping[str, Presence]]] = {}
-EXPORTERS: Mapping[str, Callable[[RelayAction, Any], Mapping[str, Any]]] = {}
+OBSERVERS: Mapping[str, Callable[[RelayAction, Any], Mapping[str, Presence]]] = {
+    "google": google.observe,
+    "stripe": stripe.observe,
+    "wordpress": wordpress.observe,
+}
+EXPORTERS: Mapping[str, Callable[[RelayAction, Any], Mapping[str, Any]]] = {
+    "google": google.export,
+    "stripe": stripe.export,
+    "wordpress": wordpress.export,
+}
