@@ -1,14 +1,19 @@
 """Echoes: Stripe tells us of the changes that we have made there ourselves.
 
-What our relay writes is a mark in a customer's metadata, under an idempotency key that Stripe repeats in the event.
+What our relay changes, it changes under an idempotency key that Stripe repeats in the event. A deletion has no such
+key: there the event repeats the mark that the erasure has left in the customer's metadata just before.
 """
 
 import re
 from collections.abc import Mapping
 
 REFERENCE_MARK = "consent_reference"
-# As workers.relays.action writes it: relay:<reference>:<step>-<customer>:<epoch>.
-_OUR_KEY = re.compile(r"relay:[0-9a-f]{32}:[a-z]{1,30}-(?P<customer>cus_[A-Za-z0-9_]{1,250}):[0-9]{1,9}")
+ERASURE_MARK = "erasure_reference"
+# As workers.relays.action writes it: relay:<reference>:<step>-<what was changed>:<epoch>.
+_OUR_KEY = re.compile(
+    r"relay:[0-9a-f]{32}:[a-z]{1,30}-(?P<changed>(?:cus|sub|pm|card|src|ba)_[A-Za-z0-9_]{1,250}):[0-9]{1,9}"
+)
+_REFERENCE = re.compile("[0-9a-f]{32}")
 
 
 def mark_of(purpose: str) -> str:
@@ -17,13 +22,22 @@ def mark_of(purpose: str) -> str:
 
 
 def is_echo(event: object) -> bool:
-    """Whether a verified event tells of our own change: of that customer, under our key.
+    """Whether a verified event tells of our own change: of that very object, under our key.
 
-    The reference in the metadata would not do: it stays there, so later changes by others would seem ours.
+    The reference in the metadata would not do: it stays there, so later changes by others would seem ours. After a
+    deletion there are no later changes.
     """
+    if _at(event, "type") == "customer.deleted" and _is_reference(
+        _at(event, "data", "object", "metadata", ERASURE_MARK)
+    ):
+        return True
     key = _at(event, "request", "idempotency_key")
     found = _OUR_KEY.fullmatch(key) if isinstance(key, str) else None
-    return found is not None and found["customer"] == _at(event, "data", "object", "id")
+    return found is not None and found["changed"] == _at(event, "data", "object", "id")
+
+
+def _is_reference(value: object) -> bool:
+    return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
 
 
 def _at(value: object, *names: str) -> object:

@@ -1,4 +1,4 @@
-"""Stripe, as far as the relays use it: customers, checkout sessions of guests, events, idempotency keys.
+"""Stripe, as far as the relays use it: customers and what hangs on them, guests, events, idempotency keys, redaction.
 
 Facts from https://docs.stripe.com/api (customers, events, idempotent_requests, errors). A request that breaks
 the published description is answered 400 of type `contract_violation`, and a planned fault never hides that.
@@ -6,19 +6,21 @@ the published description is answered 400 of type `contract_violation`, and a pl
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
+from tests.simulators import stripe_commerce as commerce
 from tests.simulators import stripe_objects as objects
 from tests.simulators.exchange import Reply, Request, SeedError, Simulator, check_seed_names
 from tests.simulators.server import argument_parser, serve
-from tests.simulators.stripe_contract import FORM, Call, StripeContract
+from tests.simulators.stripe_contract import FORM, StripeContract
 from tests.simulators.stripe_deeds import DEEDS
-from tests.simulators.stripe_schema import ContractViolation, decode_brackets
+from tests.simulators.stripe_schema import Call, ContractViolation, decode_brackets
 
-SEED_NAMES = frozenset({"customers", "guests", "events"})
+SEED_NAMES = frozenset({"customers", "guests", "events", "preview", *commerce.MADE})
 IDEMPOTENCY_KEY_SIZE_MAX_CHARACTERS = 255
 FAULTS = {
     400: {"type": "invalid_request_error", "message": "Invalid request."},
@@ -46,12 +48,22 @@ class Stripe(Simulator):
     def __init__(self) -> None:
         self._contract = StripeContract()
         self.state: dict[str, Any] = {"customers": {}, "sessions": {}, "events": [], "idempotency": {}}
+        self.state |= {name: {} for name in (*commerce.MADE, "redaction_jobs")} | {"preview": True}
 
     def seed(self, document: Mapping[str, Any]) -> None:
-        """An event may carry `delivery_success: false`, which only the filter of the events list sees."""
+        """An event may carry `delivery_success: false`, which only the filter of the events list sees.
+
+        `preview`: whether the account may run redaction jobs. A seed of customers clears what hung on the earlier ones.
+        """
         check_seed_names(document, SEED_NAMES)
+        if "customers" in document:
+            self.state |= {name: {} for name in (*commerce.MADE, "sessions", "redaction_jobs")} | {"preview": True}
         created = int(time.time()) - 86_400
-        makers = {"customers": objects.customer, "guests": objects.guest_session}
+        makers: dict[str, Callable[[Mapping[str, Any], int], objects.Object]] = {
+            "customers": objects.customer,
+            "guests": objects.guest_session,
+            **{name: partial(commerce.make, name) for name in commerce.MADE},
+        }
         try:
             for name, make in makers.items():
                 made = [make(each, created + at) for at, each in enumerate(document.get(name, ()))]
@@ -60,6 +72,7 @@ class Stripe(Simulator):
                     self.state[target] = {each["id"]: each for each in made}
         except KeyError as lacking:
             raise SeedError(f"the seed lacks {lacking}") from lacking
+        self.state["preview"] = document.get("preview", self.state["preview"])
         if "events" in document:
             self.state["events"] = [{**objects.event("ping", {}, created), **each} for each in document["events"]]
 

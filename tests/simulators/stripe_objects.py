@@ -2,14 +2,18 @@
 
 import secrets
 import string
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tests.simulators.exchange import Reply
+from tests.simulators.stripe_schema import Call
 
 ALPHABET = string.ascii_letters + string.digits
 DOCUMENTATION = "https://stripe.com/docs/error-codes/"
-HIDDEN = frozenset({"delivery_success"})  # Stripe filters events by it and never shows it
+# Stripe filters events by the first and never shows it; the second is what its search index says so far.
+HIDDEN = frozenset({"delivery_success", "indexed_email"})
+CURSORS = frozenset({"limit", "starting_after", "ending_before", "page"})
 Object = dict[str, Any]
 
 
@@ -61,18 +65,20 @@ def guest_session(document: Mapping[str, Any], created: int) -> Object:
         "currency": "nok",
         "custom_fields": [],
         "custom_text": {"shipping_address": None, "submit": None},
-        "customer": None,
+        "customer": document.get("customer"),
         "customer_details": {**details, "email": document["email"], "name": document.get("name")},
         "expires_at": created + 86_400,
         "livemode": False,
         "locale": "nb",
         "metadata": {},
         "mode": "payment",
+        "payment_intent": None,
         "payment_link": None,
         "payment_method_types": ["card"],
         "payment_status": "paid",
         "shipping_options": [],
         "status": "complete",
+        **{name: value for name, value in document.items() if name not in ("email", "name")},
     }
 
 
@@ -105,8 +111,39 @@ def page(path: str, objects: list[Object], parameters: Mapping[str, Any], fits: 
     found = [each for each in newest_first[begin:end] if fits(each)]
     limit = parameters.get("limit", 10)
     shown = found[-limit:] if "ending_before" in parameters else found[:limit]
-    data = [{name: value for name, value in each.items() if name not in HIDDEN} for each in shown]
+    data = [visible(each) for each in shown]
     return Reply(200, {"object": "list", "url": path, "has_more": len(found) > len(shown), "data": data})
+
+
+def visible(found: Object) -> Object:
+    return {name: value for name, value in found.items() if name not in HIDDEN}
+
+
+def unknown_filters(call: Call, known: Iterable[str]) -> Reply | None:
+    unknown = set(call.parameters) - {*known} - CURSORS
+    return not_simulated(*unknown) if unknown else None
+
+
+def emit(
+    state: dict[str, Any],
+    kind: str,
+    subject: Mapping[str, Any],
+    headers: Mapping[str, str],
+    previous: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the event of a change; a deletion carries no idempotency key, because the SDK sends none."""
+    about = {"id": headers["Request-Id"], "idempotency_key": headers.get("Idempotency-Key")}
+    made = event(kind, visible(dict(subject)), int(time.time()), **about)
+    if previous is not None:
+        made["data"]["previous_attributes"] = dict(previous)
+    state["events"].append(made)
+
+
+def merge_metadata(old: Mapping[str, str], new: Any) -> dict[str, str]:
+    """Keys are merged, '' unsets one, and '' in place of all unsets all (https://docs.stripe.com/api/metadata)."""
+    if new == "":
+        return {}
+    return {name: value for name, value in {**old, **new}.items() if value != ""}
 
 
 def in_range(value: int, wanted: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 KEY = re.compile(r"([A-Za-z0-9_.]+)((?:\[[^\[\]]*\])*)")
@@ -14,6 +15,16 @@ ANSWER_TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,
 }
 Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that keeps the contract: the operation, what stood in its path, its typed parameters."""
+
+    method: str
+    template: str
+    path_values: tuple[str, ...]
+    parameters: Mapping[str, Any]
 
 
 class ContractViolation(Exception):

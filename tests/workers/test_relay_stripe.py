@@ -76,18 +76,18 @@ def test_it_marks_the_withdrawal_and_reads_it_back(scene: Scene) -> None:
     assert RELAYS["stripe"]["withdraw"](ACTION, scene.connection) == RelayResult(Outcome.REMOVED)
     assert scene.marks() == {"kept": "yes", **MARKS}
     lines = scene.lines()
-    assert [line["method"] for line in lines] == ["GET", "POST", "GET", "GET"]
+    assert [line["method"] for line in lines] == ["GET", "POST", "GET", "GET", "GET"]  # the last is the search
     assert lines[1]["idempotency_key"] == "relay:5a3c:withdraw-cus_kari:1"
 
 
 def test_it_marks_every_customer_of_every_spelling_page_by_page(scene: Scene) -> None:
-    spellings = ["Kari@Example.no", "kari@example.no", "KARI@example.no", "per@example.no"]
+    spellings = ["Kari@Example.no", "kari@example.no", "KARI@example.no", "per@example.no"]  # the third by search
     scene.stripe.seed({"customers": [{"id": f"cus_{at}", "email": spellings[at % 4]} for at in range(48)]})
     assert scene.again() is Outcome.REMOVED
     marked = {
         key for key, each in scene.stripe.state()["customers"].items() if "consent_newsletter" in each["metadata"]
     }
-    assert marked == {f"cus_{at}" for at in range(48) if at % 4 < 2}
+    assert marked == {f"cus_{at}" for at in range(48) if at % 4 < 3}
 
 
 def test_a_guest_is_not_found(scene: Scene) -> None:
