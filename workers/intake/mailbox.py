@@ -5,16 +5,14 @@ https://developers.google.com/workspace/gmail/api/reference/rest; the guides "sy
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from schemas.mail.envelope import HEADERS, Envelope
-from workers.google_calls import call, document_of, relay_error
+from workers.google_calls import READING, answer, objects
 from workers.outgoing import OutgoingSession
 from workers.relays.action import RelayError, system_clock_ms
 
-SCOPE = "https://www.googleapis.com/auth/gmail.readonly"
 RESPONSE_SIZE_MAX_BYTES = 2 * 1024 * 1024  # the text of one mail; attachments come only when they are asked for
 PAGE_SIZE, LIST_SIZE = 100, 500
 HISTORY_EXPIRED = "history_expired"
@@ -22,7 +20,7 @@ HISTORY_EXPIRED = "history_expired"
 
 @dataclass(frozen=True, slots=True)
 class GmailConnection:
-    """A service account with domain-wide delegation for SCOPE only, and the mailbox whose owner it acts as."""
+    """The mailbox' owner, as whom a service account or a refresh token reads: the scope READING is all it needs."""
 
     credentials_info: Mapping[str, str] = field(repr=False)
     subject: str
@@ -62,8 +60,8 @@ class Mailbox:
         asked: dict[str, Any] = {"startHistoryId": place, "maxResults": PAGE_SIZE}
         while True:
             page = self._get("history", asked, missing=HISTORY_EXPIRED)
-            records = _objects(page, "history")
-            added = [_objects(each, "messagesAdded") for each in records]
+            records = objects(page, "history")
+            added = [objects(each, "messagesAdded") for each in records]
             ids = [one.get("message", {}).get("id") for each in added for one in each]
             place = str(records[-1].get("id", place)) if records else place
             yield Page(tuple(dict.fromkeys(each for each in ids if isinstance(each, str))), place)
@@ -77,7 +75,7 @@ class Mailbox:
         ids: list[str] = []
         while True:
             page = self._get("messages", asked)
-            ids += [each["id"] for each in _objects(page, "messages") if isinstance(each.get("id"), str)]
+            ids += [each["id"] for each in objects(page, "messages") if isinstance(each.get("id"), str)]
             if "nextPageToken" not in page:
                 return ids[::-1]
             asked["pageToken"] = page["nextPageToken"]
@@ -92,7 +90,7 @@ class Mailbox:
                 return None
             raise
         payload, labels = message.get("payload"), message.get("labelIds")
-        fields = _objects(payload, "headers") if isinstance(payload, dict) else []
+        fields = objects(payload, "headers") if isinstance(payload, dict) else []
         pairs = [(str(each.get("name")), str(each.get("value"))) for each in fields]
         at = str(message.get("internalDate"))
         at_ms = int(at) if at.isascii() and at.isdecimal() and len(at) < 16 else 0
@@ -119,20 +117,7 @@ class Mailbox:
     def _answer(self, method: str, path: str, missing: str | None = None, **arguments: Any) -> Mapping[str, Any]:
         """`missing`: the reason of a 404, where it is an answer and no fault."""
         url = f"{self.connection.api_base.rstrip('/')}/gmail/v1/users/me/{path}"
-        response = call(self.connection, SCOPE, method, url, **arguments)
-        if response.status_code == HTTPStatus.NOT_FOUND and missing is not None:
-            raise RelayError(missing, permanent=True, status=response.status_code)
-        if response.status_code != HTTPStatus.OK:
-            raise relay_error(response, self.connection)
-        document = document_of(response)
-        if not document:  # any page may answer 200; every answer of Gmail's is an object with something in it
+        document = answer(self.connection, READING, method, url, missing, **arguments)
+        if not document:  # every answer of Gmail's that is asked for here is an object with something in it
             raise RelayError("unexpected_answer")
         return document
-
-
-def _objects(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """A list of objects; empty where Gmail leaves it out."""
-    listed = document.get(name, [])
-    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-        raise RelayError("unexpected_answer")
-    return listed
