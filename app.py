@@ -22,6 +22,7 @@ from webhooks.limits import SourceLimit
 from webhooks.links import links_blueprint
 from webhooks.metrics import metrics_blueprint
 from webhooks.openapi import openapi_blueprint
+from webhooks.privacy import privacy_blueprint
 from webhooks.requests import BODY_SIZE_MAX_BYTES
 from webhooks.stripe import stripe_blueprint
 from workers.connections import session_to
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         stripe_blueprint,
         links_blueprint,
         consents_blueprint,
+        privacy_blueprint,
         ledger_blueprint,
         health_blueprint,
         metrics_blueprint,

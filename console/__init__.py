@@ -11,6 +11,7 @@ from console.erasures import erasures
 from console.forms import forms
 from console.keys import keys
 from console.ledger import ledger
+from console.notice import notice
 from console.operator import Operator
 from console.receipts import receipts
 from console.relays import relays
@@ -21,7 +22,7 @@ from console.witness import witness
 from schemas.settings import Settings
 
 COMMANDS = (
-    *(consents, database, deliveries, doctor, drift_group, erasures, forms, keys, ledger, receipts, relays),
+    *(consents, database, deliveries, doctor, drift_group, erasures, forms, keys, ledger, notice, receipts, relays),
     *(requests, stripe_group, subjects, witness),
 )
 

@@ -19,8 +19,9 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 @click.option(
     "--to", "path", required=True, type=click.Path(path_type=Path, dir_okay=False), help="A file not there yet."
 )
+@click.option("--not-shown", "notice", help="Only who gave it under another notice than this one: to ask them again.")
 @command
-def export(operator: Operator, speak: Speaker, purpose: str, path: Path) -> None:
+def export(operator: Operator, speak: Speaker, purpose: str, path: Path, notice: str | None) -> None:
     """Write who may be sent PURPOSE. The list is right at this moment only: a withdrawal a second later is not in it.
 
     Recorded in the ledger. What a spreadsheet would take for a formula has a ' in front of it.
@@ -28,6 +29,8 @@ def export(operator: Operator, speak: Speaker, purpose: str, path: Path) -> None
     context = operator.context
     if purpose not in context.policy.purposes:
         stop(Exit.USAGE, f"purpose_unknown: one of {', '.join(context.policy.purposes)}")
+    if notice is not None and notice not in context.policy.notices:
+        stop(Exit.USAGE, f"notice_unknown: one of {', '.join(context.policy.notices)}")
     fields = tuple(name for name in context.policy.personal_data if name != "email")
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -40,10 +43,12 @@ def export(operator: Operator, speak: Speaker, purpose: str, path: Path) -> None
         context.database.read() as connection,
     ):
         writer = csv.writer(file)
-        writer.writerow(["email", *fields, "since", "entry"])
+        writer.writerow(["email", *fields, "since", "entry", "notice"])
         for one in everybody(connection, context.keyring, purpose, fields):
+            if notice is not None and one.answer.notice == notice:
+                continue
             cells = [one.email, *one.profile.values()]
-            writer.writerow([*map(harmless, cells), at(one.answer.since_ms), one.answer.entry])
+            writer.writerow([*map(harmless, cells), at(one.answer.since_ms), one.answer.entry, one.answer.notice])
             count += 1
     speak.document({"result": "exported", "purpose": purpose, "people": count, "file": str(path)})
 

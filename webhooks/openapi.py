@@ -26,7 +26,7 @@ VERSION = "1"  # of the interface; it grows, and changes only if something is ta
 CACHE = "public, max-age=3600"
 METHODS = ("GET", "POST")  # HEAD and OPTIONS are answered by the framework
 Document = dict[str, Any]
-_VARIABLE = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>")
+_VARIABLE = re.compile(r"<(?:[a-z]+(?:\([^)]*\))?:)?([a-z_]+)>")
 _ABOUT = (
     "A self-hosted consent service. No address of a person is ever in a URL, GET never changes anything, and no answer "
     "repeats what was sent. Any other path is 404 `not_found`, any other method 405 `method_not_allowed`; anything "

@@ -60,6 +60,7 @@ QUESTION: Reasons = {
 }
 LINK: Reasons = {404: ("link_unknown", "not_found"), **STRANGER}
 PRESSED: Reasons = {400: ("nothing_confirmed",), 413: ("body_too_large",)}
+TONGUE: Reasons = {404: ("not_found",)}
 TILE: Reasons = {404: ("tile_not_found", "not_found")}
 
 
@@ -128,6 +129,7 @@ PARAMETERS: Mapping[str, tuple[str, Schema]] = {
         "Level and number of a tile, as https://c2sp.org/tlog-tiles spells them.",
         {"type": "string", "pattern": r"^([0-9]{1,2}/)?(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?$"},
     ),
+    "language": ("Norwegian bokmål or English.", {"enum": ["nb", "en"]}),
     "filename": ("A file of the pages.", {"type": "string", "minLength": 1}),
 }
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
@@ -164,6 +166,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         (("pushToken",),),
         {JSON: PUSH},
     ),
+    ("GET", "/privacy"): Operation("The privacy notice", _page("In the language that is asked for.")),
+    ("GET", "/privacy/<any(nb, en):language>"): Operation("The same in one language", _page("The notice."), (TONGUE,)),
     ("GET", "/w/<token>"): Operation("The withdrawal page", _page("One button, which does it."), (LINK, STORAGE)),
     ("POST", "/w/<token>"): Operation(
         "Withdraw: by the button, or with one click (RFC 8058)",

@@ -53,6 +53,8 @@ def existing(path: str, name: str, choice: int) -> str:
         return str(KNOWN["links"][path[1]])
     if name == "name":
         return TILES["entries" in path]
+    if name == "language":
+        return ("nb", "en")[choice % 2]
     return FORM_SECRET if name == "secret" else "samtykke.css"
 
 
