@@ -1,6 +1,5 @@
 """How each processor is reached: settings and policy made into the connection that its relay asks for."""
 
-import json
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -12,9 +11,10 @@ from workers.outgoing import OutgoingSession
 
 if TYPE_CHECKING:
     from workers.intake.mailbox import GmailConnection
-    from workers.relays.google import GoogleConnection
+    from workers.relays.google import GoogleConnection, MailboxConnection
     from workers.relays.stripe import StripeConnection
     from workers.relays.wordpress import WordPressConnection
+    from workers.relays.wordpress.connection import WpEngineConnection
 
 # Each relay is imported where it is first used: the vendors' SDKs take half a second, and a command or a recorder
 # that never talks to them should not wait for them.
@@ -30,50 +30,82 @@ def session_to(settings: Settings, *urls: str, response_size_max_bytes: int = 65
     )
 
 
-def _wordpress(settings: Settings, _policy: Policy) -> "WordPressConnection | None":
-    from workers.relays.wordpress import WordPressConnection
+def _wordpress(settings: Settings, policy: Policy) -> "WordPressConnection | None":
+    """By the companion plugin's secret, by an application password, or by both."""
+    from workers.relays.wordpress import RESPONSE_SIZE_MAX_BYTES, WordPressConnection
 
-    if settings.wordpress_url is None or settings.wordpress_secret is None:
+    if settings.wordpress_url is None or not (settings.wordpress_secret or settings.wordpress_application_password):
         return None
-    session = session_to(settings, settings.wordpress_url)
-    return WordPressConnection(settings.wordpress_url, settings.wordpress_secret, session)
+    return WordPressConnection(
+        settings.wordpress_url,
+        settings.wordpress_secret,
+        session_to(settings, settings.wordpress_url, response_size_max_bytes=RESPONSE_SIZE_MAX_BYTES),
+        user=settings.wordpress_user,
+        application_password=settings.wordpress_application_password,
+        bookkeeping_years=policy.retention.bookkeeping_years,
+        wpengine=_wpengine(settings),
+    )
 
 
-def _stripe(settings: Settings, _policy: Policy) -> "StripeConnection | None":
+def _wpengine(settings: Settings) -> "WpEngineConnection | None":
+    from workers.relays.wordpress.connection import WpEngineConnection
+
+    install, user, password = settings.wpengine_install_id, settings.wpengine_api_user, settings.wpengine_api_password
+    if install is None or user is None or password is None:
+        return None
+    base = settings.wpengine_api_base
+    return WpEngineConnection(install, user, password, base, session_to(settings, base))
+
+
+def _stripe(settings: Settings, policy: Policy) -> "StripeConnection | None":
     from workers.relays.stripe import RESPONSE_SIZE_MAX_BYTES, StripeConnection
 
     if settings.stripe_api_key is None:
         return None
-    session = session_to(settings, settings.stripe_api_base, response_size_max_bytes=RESPONSE_SIZE_MAX_BYTES)
-    return StripeConnection(settings.stripe_api_key, settings.stripe_api_base, session)
+    return StripeConnection(
+        settings.stripe_api_key,
+        settings.stripe_api_base,
+        session_to(settings, settings.stripe_api_base, response_size_max_bytes=RESPONSE_SIZE_MAX_BYTES),
+        redaction=settings.stripe_redaction,
+        pause_restricted=settings.stripe_pause_restricted,
+        bookkeeping_years=policy.retention.bookkeeping_years,
+    )
 
 
 def _google(settings: Settings, policy: Policy) -> "GoogleConnection | None":
-    from workers.relays.action import RelayError
+    """Groups need an administrator, mail and contacts a mailbox: either is connected without the other."""
+    from workers.google_calls import credentials_of
     from workers.relays.google import GoogleConnection
 
+    mailbox = _google_mailbox(settings)
     if settings.google_credentials is None or settings.google_subject is None:
-        return None
-    try:
-        credentials = json.loads(settings.google_credentials)
-        session = session_to(settings, settings.google_api_base, credentials["token_uri"])
-    except (ValueError, KeyError, TypeError):
-        raise RelayError("google_credentials_malformed", halt=True) from None
+        return None if mailbox is None else GoogleConnection({}, "", "", {}, mailbox.session, mailbox)
+    credentials = credentials_of(settings.google_credentials, "google_credentials_malformed")
+    session = session_to(settings, settings.google_api_base, credentials["token_uri"])
     groups = policy.processors["google"].groups if "google" in policy.processors else {}
-    return GoogleConnection(credentials, settings.google_subject, settings.google_api_base, groups, session)
+    return GoogleConnection(credentials, settings.google_subject, settings.google_api_base, groups, session, mailbox)
 
 
-def _gmail(settings: Settings, _policy: Policy) -> "GmailConnection | None":
-    from workers.intake.mailbox import RESPONSE_SIZE_MAX_BYTES, GmailConnection
-    from workers.relays.action import RelayError
+def _google_mailbox(settings: Settings) -> "MailboxConnection | None":
+    from workers.google_calls import credentials_of
+    from workers.relays.google import RESPONSE_SIZE_MAX_BYTES, MailboxConnection
 
     if settings.gmail_credentials is None or settings.gmail_mailbox is None:
         return None
-    try:
-        credentials = json.loads(settings.gmail_credentials)
-        urls = (settings.gmail_api_base, credentials["token_uri"])
-    except (ValueError, KeyError, TypeError):
-        raise RelayError("gmail_credentials_malformed", halt=True) from None
+    credentials = credentials_of(settings.gmail_credentials, "gmail_credentials_malformed")
+    bases = (settings.gmail_api_base, settings.people_api_base)
+    session = session_to(settings, *bases, credentials["token_uri"], response_size_max_bytes=RESPONSE_SIZE_MAX_BYTES)
+    return MailboxConnection(credentials, settings.gmail_mailbox, *bases, session, settings.gmail_delete_permanently)
+
+
+def _gmail(settings: Settings, _policy: Policy) -> "GmailConnection | None":
+    from workers.google_calls import credentials_of
+    from workers.intake.mailbox import RESPONSE_SIZE_MAX_BYTES, GmailConnection
+
+    if settings.gmail_credentials is None or settings.gmail_mailbox is None:
+        return None
+    credentials = credentials_of(settings.gmail_credentials, "gmail_credentials_malformed")
+    urls = (settings.gmail_api_base, credentials["token_uri"])
     session = session_to(settings, *urls, response_size_max_bytes=RESPONSE_SIZE_MAX_BYTES)
     return GmailConnection(credentials, settings.gmail_mailbox, settings.gmail_api_base, session)
 
@@ -99,5 +131,7 @@ class Connections:
         """None when the processor is not connected: its relays are parked, never called done."""
         with self._lock:
             if processor not in self._made:
+                import workers.relays  # noqa: F401 - before workers.google_calls, which it imports and which imports it
+
                 self._made[processor] = _MAKERS[processor](self._settings, self._policy)
             return self._made[processor]
