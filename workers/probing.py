@@ -4,7 +4,7 @@ A part of a connection is what can be missing by itself: a permission of a key, 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import stripe
 
-from workers.outgoing import OutgoingError, OutgoingSession
+from workers.outgoing import OutgoingError
 from workers.relays import google
 from workers.relays.action import RelayError, error_for_status, error_for_transport
 from workers.relays.google import GoogleConnection
@@ -40,8 +40,26 @@ class Probe:
 
 
 def probe(processor: str, connection: Any) -> Iterator[Probe]:
-    """Every part of a connection; whatever a part does, the others are still asked."""
-    yield from PROBES[processor](connection)
+    """Every part of a connection; whatever a part does, the others are still asked. Last, the clock, if it is wrong."""
+    dates: list[str] = []
+    hooks = connection.session.hooks["response"]
+    hooks.append(lambda response, **_: dates.append(response.headers.get("Date", "")))
+    try:
+        yield from PROBES[processor](connection)
+    finally:
+        hooks.pop()
+    yield from _clock(dates, connection.clock())
+
+
+def _clock(dates: Sequence[str], now_ms: int) -> Iterator[Probe]:
+    """By the Date of the last answer (RFC 9110, 6.6.1); whoever gives none is not judged."""
+    try:
+        theirs_ms = parsedate_to_datetime(dates[-1]).timestamp() * 1000
+    except (IndexError, ValueError, OverflowError):
+        return
+    seconds = round((theirs_ms - now_ms) / 1000)
+    if abs(seconds) * 1000 > SKEW_MAX_MS:
+        yield Probe(CLOCK, CLOCK_SKEW, f"{abs(seconds)} s {'ahead of' if seconds > 0 else 'behind'} ours")
 
 
 def _attempt(part: str, read: Callable[[], str]) -> Probe:
@@ -57,18 +75,6 @@ def _attempt(part: str, read: Callable[[], str]) -> Probe:
         return Probe(part, error.reason)
 
 
-def _clock(session: OutgoingSession, url: str, now_ms: int) -> Iterator[Probe]:
-    """By the Date of any answer (RFC 9110, 6.6.1); a site that gives none is not judged."""
-    try:
-        date = session.get(url).headers.get("Date", "")
-        theirs_ms = parsedate_to_datetime(date).timestamp() * 1000
-    except (OutgoingError, ValueError, OverflowError):
-        return
-    seconds = round((theirs_ms - now_ms) / 1000)
-    if abs(seconds) * 1000 > SKEW_MAX_MS:
-        yield Probe(CLOCK, CLOCK_SKEW, f"{abs(seconds)} s {'ahead of' if seconds > 0 else 'behind'} ours")
-
-
 def _wordpress(connection: WordPressConnection) -> Iterator[Probe]:
     if connection.secret:
         yield _attempt("plugin", lambda: _about(connection))
@@ -78,7 +84,6 @@ def _wordpress(connection: WordPressConnection) -> Iterator[Probe]:
     if connection.wpengine is not None:
         own = connection.wpengine
         yield _attempt("WP Engine", lambda: _install(own))
-    yield from _clock(connection.session, connection.url(""), connection.clock())
 
 
 def _about(connection: WordPressConnection) -> str:
@@ -144,7 +149,6 @@ def _stripe(connection: StripeConnection) -> Iterator[Probe]:
     client = open_client(connection)
     for part, read in _STRIPE_PARTS.items():
         yield _attempt(part, lambda read=read: _listed(read, client, connection.clock()))  # type: ignore[misc]
-    yield from _clock(connection.session, connection.api_base, connection.clock())
 
 
 def _listed(read: Callable[[stripe.StripeClient], object], client: stripe.StripeClient, now_ms: int) -> str:
@@ -160,9 +164,6 @@ def _listed(read: Callable[[stripe.StripeClient], object], client: stripe.Stripe
 def _google(connection: GoogleConnection) -> Iterator[Probe]:
     for part, reason in google.probe(connection).items():
         yield Probe(part.replace("_", " "), reason)
-    url = connection.credentials_info.get("token_uri") or (connection.mailbox and connection.mailbox.gmail_base)
-    if url:
-        yield from _clock(connection.session, url, connection.clock())
 
 
 PROBES: Mapping[str, Callable[[Any], Iterator[Probe]]] = {
