@@ -14,6 +14,7 @@ from ledger.audit_people import People
 from ledger.audit_report import Part, Report
 from ledger.audit_rows import Rows, collection_paused, fetch, raw, texts_as_bytes
 from ledger.audit_tree import Tree, signed_roots
+from ledger.audit_work import Work
 from ledger.canonical import CanonicalError, parse_canonical
 from ledger.checkpoints import SignerState
 from ledger.keyring import Key
@@ -51,18 +52,19 @@ def audit(
     report = Report()
     with texts_as_bytes(connection), collection_paused():
         tree = Tree(connection, report, signed_roots(connection, report, verifiers, outside, state))
-        people = People(connection, report)
+        people, work = People(connection, report), Work(connection, report)
         boxes = Boxes(connection, report, None if kek is None else Opener(report, kek, announced))
         for run in _runs(connection, report):
             first = run[0][0]
             leaves = [row[-1] if type(row[-1]) is bytes else raw(row[-1]) for row in run]
             tree.skip(first - tree.size)
             tree.check(leaves, run)
-            boxes.check(_read(report, run, leaves, people.take), first, tree.size)
+            boxes.check(_read(report, run, leaves, people.take, work.take), first, tree.size)
             progress(len(run))
         tree.close()
         people.close()
         boxes.close(people, tree.size)
+        work.close(people)
     return report
 
 
@@ -86,8 +88,8 @@ def _runs(connection: Connection, report: Report) -> Iterator[Rows]:
         yield rows[start:]
 
 
-def _read(report: Report, run: Rows, stored: Sequence[bytes], take: Callable[[Leaf], None]) -> list[Leaf]:
-    """The leaves that can be read, each compared with the copies in its row and taken by `take`."""
+def _read(report: Report, run: Rows, stored: Sequence[bytes], *takers: Callable[[Leaf], None]) -> list[Leaf]:
+    """The leaves that can be read, each compared with the copies in its row and taken by every one of `takers`."""
     leaves = []
     for (position, entry_id, kind, subject, recorded_at_ms, _), text in zip(run, stored, strict=True):
         leaf = read_leaf(position, text)
@@ -98,7 +100,8 @@ def _read(report: Report, run: Rows, stored: Sequence[bytes], take: Callable[[Le
             copies = (leaf.id, leaf.kind, leaf.subject, time_ms(leaf.recorded_at))
             if copies != (entry_id, kind if type(kind) is bytes else raw(kind), subject, recorded_at_ms):
                 report.note("columns_differ", Part.COLUMNS, position=position, entry=entry_id)
-            take(leaf)
+            for take in takers:
+                take(leaf)
         except ValueError:  # a day that no calendar has
             report.note("leaf_time_impossible", Part.COLUMNS, position=position, entry=entry_id)
         leaves.append(leaf)

@@ -13,7 +13,16 @@ from ledger.audit_leaf import Leaf
 from ledger.audit_report import Part, Report
 from ledger.audit_rows import raw, stream
 from ledger.state import STATE_OF_KIND, Order, order_of, state_of
-from ledger.tables import consent_state, ledger_entry, link, subject, subject_address, vault
+from ledger.tables import (
+    consent_state,
+    drift_check,
+    ledger_entry,
+    link,
+    product_access,
+    subject,
+    subject_address,
+    vault,
+)
 from ledger.vault import HANDLE_SIZE_BYTES
 from schemas.entry import ENDING_KINDS, Kind
 
@@ -22,7 +31,8 @@ _ENDING = frozenset(kind.encode() for kind in ENDING_KINDS)
 # Only somebody who has rows can say one of these; a stop may come from somebody whom nobody knows.
 _SAID_BY_KNOWN = frozenset(kind.encode() for kind in (Kind.REQUESTED, Kind.GIVEN, Kind.REFUSED))
 _RESTRICTED, _UNRESTRICTED = Kind.RESTRICTED.encode(), Kind.UNRESTRICTED.encode()
-_OF_SUBJECT = (subject.c.handle, *(table.c.subject for table in (subject_address, vault, link, consent_state)))
+_ABOUT = (subject_address, vault, link, consent_state, product_access, drift_check)
+_OF_SUBJECT = (subject.c.handle, *(table.c.subject for table in _ABOUT))
 _FIRST = select(func.min(ledger_entry.c.position)).where(ledger_entry.c.subject == bindparam("handle"))
 IN_ONE_QUERY = 1_000
 

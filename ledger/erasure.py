@@ -50,16 +50,15 @@ def erase(connection: Connection, recorder: Recorder, handle: bytes, reason: str
         reason=reason,
     )
     (position,) = append_many(connection, [NewEntry(entry)])
-    wiped = carry_out(connection, recorder, entry, position, emails)
+    wiped = carry_out(connection, recorder, entry, emails)
+    erasure_work.begin(connection, recorder, entry, position, [email.verbatim for email in emails])
     if emails:
         _send_receipt(connection, recorder, handle, entry.id, position, [emails[-1].verbatim])
     return Erased(position, wiped)
 
 
-def carry_out(
-    connection: Connection, recorder: Recorder, entry: Entry, position: int, emails: Sequence[Address]
-) -> int:
-    """Everything that an entry of an erasure means, but the receipt; returns how many parked bodies were wiped."""
+def carry_out(connection: Connection, recorder: Recorder, entry: Entry, emails: Sequence[Address]) -> int:
+    """Everything that an entry of an erasure means here; returns how many parked bodies were wiped. It appends none."""
     assert entry.subject is not None
     shred(connection, entry.subject)
     at_ms = entry.occurred_at_ms or recorder.received_at_ms
@@ -68,7 +67,6 @@ def carry_out(
         suppression.keep(connection, recorder.keyring["suppression"], email, stop)
     wiped = _wipe_parked(connection, recorder, emails)
     _end_older_relays(connection, recorder, entry.subject, emails)
-    erasure_work.begin(connection, recorder, entry, position, [email.verbatim for email in emails])
     return wiped
 
 

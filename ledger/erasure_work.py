@@ -45,8 +45,7 @@ class Standing:
 def begin(connection: Connection, recorder: Recorder, entry: Entry, position: int, addresses: Sequence[str]) -> None:
     """In the transaction of the erasure. A processor that cannot be asked gets a task for people in its place."""
     assert entry.subject is not None
-    row = {"id": bytes.fromhex(entry.id), "subject": entry.subject, "started_at_ms": entry.recorded_at_ms}
-    connection.execute(insert(erasure), row)
+    _insert(connection, entry)
     if not addresses:  # nothing was ever sealed, or no key opens it: there is nothing to search by
         reasons = dict.fromkeys(recorder.policy.processors, NO_ADDRESS)
         leave_to_people(connection, recorder, entry.subject, ERASE, entry.id, position, reasons)
@@ -58,6 +57,35 @@ def begin(connection: Connection, recorder: Recorder, entry: Entry, position: in
     leave_to_people(connection, recorder, entry.subject, ERASE, entry.id, position, others, addresses=addresses)
     # Until somebody has done it there, at least nothing is sent from there.
     tell(WITHDRAW, entry.id, position, addresses=addresses, without=asked)
+
+
+def begin_again(
+    connection: Connection,
+    recorder: Recorder,
+    entry: Entry,
+    position: int,
+    addresses: Sequence[str],
+    completed_at_ms: int | None,
+) -> None:
+    """After a restore. One that was complete is carried again all the same, to whoever may have been restored too."""
+    if completed_at_ms is None:
+        begin(connection, recorder, entry, position, addresses)
+        return
+    assert entry.subject is not None
+    _insert(connection, entry, completed_at_ms)
+    if addresses:
+        purposes = tuple(recorder.policy.purposes)
+        carry(connection, recorder, entry.subject, ERASE, entry.id, position, purposes=purposes, addresses=addresses)
+
+
+def mark_completed(connection: Connection, erasure_id: bytes, completed_at_ms: int) -> None:
+    """As an entry says. Nothing, where the erasure has no row."""
+    connection.execute(update(erasure).where(erasure.c.id == erasure_id).values(completed_at_ms=completed_at_ms))
+
+
+def _insert(connection: Connection, entry: Entry, completed_at_ms: int | None = None) -> None:
+    row = {"id": bytes.fromhex(entry.id), "subject": entry.subject, "started_at_ms": entry.recorded_at_ms}
+    connection.execute(insert(erasure), row | {"completed_at_ms": completed_at_ms})
 
 
 def complete_if_done(connection: Connection, erasure_id: bytes, policy: Policy, now_ms: int) -> bool:
@@ -84,7 +112,7 @@ def complete_if_done(connection: Connection, erasure_id: bytes, policy: Policy, 
         retained_until_ms=max((one.retained_until_ms for one in retained if one.retained_until_ms), default=None),
     )
     append_many(connection, [NewEntry(entry)])
-    connection.execute(update(erasure).where(open_).values(completed_at_ms=now_ms))
+    mark_completed(connection, erasure_id, now_ms)
     return True
 
 

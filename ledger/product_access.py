@@ -57,7 +57,7 @@ def _grant(
     for one, position in zip(new, positions, strict=True):
         product = one.entry.product or ""
         product_rows.write(connection, payment, product, bytes.fromhex(one.entry.id), handle)
-        _tell(connection, recorder, handle, GRANT_ACCESS, one.entry.id, position, product)
+        tell(connection, recorder, handle, GRANT_ACCESS, one.entry.id, position, product)
     return positions
 
 
@@ -110,13 +110,13 @@ def _take_back(
     )
     over = {"status": outbox.SUPERSEDED, "reason": "access_revoked", "updated_at_ms": recorder.now_ms}
     if connection.execute(update(relay).where(undone).values(over)).rowcount == 0:
-        _tell(connection, recorder, handle, REVOKE_ACCESS, cause, position, product)
+        tell(connection, recorder, handle, REVOKE_ACCESS, cause, position, product)
 
 
-def _tell(
+def tell(
     connection: Connection, recorder: Recorder, handle: bytes, action: str, cause: str, position: int, product: str
 ) -> None:
-    """The processors; or people, where nobody knows who paid."""
+    """The processors; or people, where nobody knows who paid, which is a row that begins parked, and an entry."""
     if connection.execute(select(exists().where(subject.c.handle == handle))).scalar_one():
         carry(connection, recorder, handle, action, cause, position, product=product)
         return

@@ -6,21 +6,24 @@ is lost: a box that no backup has, or a person of whom no backup knows.
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, exists, select, update
 
-from ledger import erasure, proof, requests, restriction, vault
-from ledger.carrying import WITHDRAW, carry
+from ledger import erasure, erasure_work, product_access, product_rows, proof, requests, restriction, vault
+from ledger.carrying import GRANT_ACCESS, REVOKE_ACCESS, WITHDRAW, carry
 from ledger.errors import SealError
 from ledger.log import NewEntry, append_many, new_id
 from ledger.recorder import Recorder, sealed
 from ledger.state import STATE_OF_KIND, STOPPED, ConsentState, write_states
 from ledger.tables import ledger_entry, subject
 from ledger.tables import vault as vault_table
+from schemas.address import Address
 from schemas.entry import ENDING_KINDS, Entry, Kind
 
 LOST = "lost_in_restore"
+_ACCESS = frozenset({Kind.ACCESS_GRANTED, Kind.ACCESS_REVOKED})
 _REQUESTS = frozenset({Kind.REQUEST_RECEIVED, Kind.REQUEST_CONFIRMED, Kind.REQUEST_EXPIRED})
 
 
@@ -33,12 +36,24 @@ class _Stopped:
     purposes: list[str] = field(default_factory=list)
 
 
+@dataclass
+class _Erased:
+    """An erasure whose processors must be asked again."""
+
+    entry: Entry
+    position: int
+    addresses: list[str]
+    completed_at_ms: int | None = None
+
+
 class Reenactment:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._lost: dict[str, bytes] = {}  # entry with a commitment and no box -> whose
         self._old_boxes: dict[str, int] = {}  # redaction -> position of the older box, still there
         self._stopped: dict[bytes, _Stopped] = {}
+        self._erased: dict[str, _Erased] = {}  # by the id of its entry
+        self._access: dict[str, tuple[Entry, int]] = {}  # by the id of the grant: the newest entry about it
         self._counts: Counter[str] = Counter()
 
     def done(self) -> dict[str, int]:
@@ -51,20 +66,31 @@ class Reenactment:
         if handle is None:
             return
         known = _is_known(connection, handle)
-        if known and entry.kind in STATE_OF_KIND:
-            self._consent(connection, position, entry)
-        elif known and entry.kind in ENDING_KINDS:
-            self._end(connection, position, entry)
-        elif known and entry.kind in (Kind.RESTRICTED, Kind.UNRESTRICTED):
-            self._restrict(connection, entry)
+        if known:
+            self._person(connection, position, entry)
+        if entry.kind is Kind.ERASED and not known:  # nothing is here to end; the processors are to be asked
+            self._erased[entry.id] = _Erased(entry, position, [])
         if entry.kind in _REQUESTS and (known or entry.ref is not None):
             self._request(connection, entry)
+        if entry.kind in _ACCESS and (known or entry.commitment is None):
+            self._give_or_take(connection, position, entry)
+        if entry.kind is Kind.ERASURE_COMPLETED:
+            self._complete(connection, entry)
         if entry.kind is Kind.REDACTED:
             self._redact(connection, entry)
         if entry.kind in ENDING_KINDS:
             self._lost = {lost: whose for lost, whose in self._lost.items() if whose != handle}
         elif entry.commitment is not None:
             self._lost[entry.id] = handle
+
+    def _person(self, connection: Connection, position: int, entry: Entry) -> None:
+        """Of somebody of whom the database knows."""
+        if entry.kind in STATE_OF_KIND:
+            self._consent(connection, position, entry)
+        elif entry.kind in ENDING_KINDS:
+            self._end(connection, position, entry)
+        elif entry.kind in (Kind.RESTRICTED, Kind.UNRESTRICTED):
+            self._restrict(connection, entry)
 
     def _consent(self, connection: Connection, position: int, entry: Entry) -> None:
         assert entry.subject is not None
@@ -85,14 +111,25 @@ class Reenactment:
     def _end(self, connection: Connection, position: int, entry: Entry) -> None:
         assert entry.subject is not None
         if entry.kind is Kind.ERASED:
-            try:
+            emails: list[Address] = []
+            with suppress(SealError):  # a backup from before the key's last epoch: nobody can read of whom it is
                 emails = erasure.emails_to_erase(connection, self._recorder, entry.subject)
-            except SealError:  # a backup from before the key's last epoch: nobody can read of whom it is
-                emails = []
-            erasure.carry_out(connection, self._recorder, entry, position, emails)
+            erasure.carry_out(connection, self._recorder, entry, emails)
+            self._erased[entry.id] = _Erased(entry, position, [email.verbatim for email in emails])
         else:
             erasure.shred(connection, entry.subject)
         self._counts["erased" if entry.kind is Kind.ERASED else "expired"] += 1
+
+    def _give_or_take(self, connection: Connection, position: int, entry: Entry) -> None:
+        product_rows.bring_back(connection, self._recorder.keyring["index_pepper"], entry)
+        self._access[entry.ref or entry.id] = (entry, position)
+        self._counts["access"] += 1
+
+    def _complete(self, connection: Connection, entry: Entry) -> None:
+        if entry.ref in self._erased:
+            self._erased[entry.ref].completed_at_ms = entry.recorded_at_ms
+        else:  # the backup was made while it was under way
+            erasure_work.mark_completed(connection, bytes.fromhex(entry.ref or ""), entry.recorded_at_ms)
 
     def _restrict(self, connection: Connection, entry: Entry) -> None:
         assert entry.subject is not None
@@ -120,14 +157,29 @@ class Reenactment:
         self._counts["redacted"] += 1
 
     def finish(self, connection: Connection) -> None:
-        """Say what is lost, keep of it what may be kept, and carry withdrawals again."""
+        """Say what is lost, keep of it what may be kept, and carry again: withdrawals, erasures, access."""
         self._replace_lost(connection)
         self._end_unknown(connection)
+        for erased in self._erased.values():
+            work, position = erased.entry, erased.position
+            erasure_work.begin_again(
+                connection, self._recorder, work, position, erased.addresses, erased.completed_at_ms
+            )
+        self._carry_access(connection)
         for handle, stopped in self._stopped.items():
             if _is_known(connection, handle):
                 purposes = list(dict.fromkeys(stopped.purposes))
                 cause, position = stopped.cause, stopped.position
                 carry(connection, self._recorder, handle, WITHDRAW, cause, position, purposes=purposes)
+
+    def _carry_access(self, connection: Connection) -> None:
+        for entry, position in self._access.values():
+            handle, product = entry.subject or b"", entry.product or ""
+            is_granted = product_rows.is_granted(connection, handle, product)
+            if is_granted is not (entry.kind is Kind.ACCESS_GRANTED):
+                continue  # of somebody who has ended, or of whom another payment says otherwise
+            action = GRANT_ACCESS if is_granted else REVOKE_ACCESS
+            product_access.tell(connection, self._recorder, handle, action, entry.id, position, product)
 
     def _replace_lost(self, connection: Connection) -> None:
         """A redaction that took the place of a box keeps its addresses, the least there can be; the rest is gone."""

@@ -14,7 +14,16 @@ from sqlalchemy import Connection, Table, delete, insert, select, update
 from ledger.database import Database
 from ledger.log import NewEntry, append_many
 from ledger.state import GIVEN, REFUSED, REQUESTED, REVOKED, WITHDRAWN, ConsentState, write_states
-from ledger.tables import consent_state, ledger_entry, ledger_head, ledger_node, subject, vault
+from ledger.tables import (
+    consent_state,
+    erasure,
+    ledger_entry,
+    ledger_head,
+    ledger_node,
+    product_access,
+    subject,
+    vault,
+)
 from schemas.entry import ENDING_KINDS, RIGHTS, Entry, Kind
 
 BEGIN_MS = 1_790_000_000_000
@@ -200,6 +209,19 @@ def _person(world: _World, kind: Kind) -> _Fields:
     return fields | sealed, box
 
 
+def _access(world: _World, _kind: Kind) -> _Fields:
+    return _customer(world, _kind)[0] | {"product": world.word("course", "membership"), "ref": world.last_id}, None
+
+
+def _erasure(world: _World, _kind: Kind) -> _Fields:
+    return {"ref": world.last_id, "outcome": "retained", "retained_until_ms": world.at_ms + 10**11}, None
+
+
+def _drift(world: _World, _kind: Kind) -> _Fields:
+    found = {"purpose": world.word(*PURPOSES), "processor": world.word(*PROCESSORS), "outcome": "given"}
+    return {"subject": world.person(is_new=False), "source": "drift"} | found, None
+
+
 def _operator(world: _World, _kind: Kind) -> _Fields:
     return {"ref": world.last_id, "reason": "asked_by_person", "source": "operator"}, None
 
@@ -220,6 +242,9 @@ _FIELDS_OF: Mapping[str, Callable[[_World, Kind], _Fields]] = {
     "delivery": _operator,
     "payload": _operator,
     "ledger": _ledger,
+    "access": _access,
+    "erasure": _erasure,
+    "drift": _drift,
 }
 
 
@@ -267,9 +292,10 @@ def store(connection: Connection, batch: Sequence[Event]) -> list[int]:
             assert entry.purpose is not None
             claim = ConsentState(event.state, event.effective_at_ms, position)
             claims.setdefault(event.person, []).append((entry.purpose, claim))
+        _store_work(connection, entry)
         if entry.kind in ENDING_KINDS:  # the generator says no more of them
             claims.pop(event.person, None)
-            for column in (vault.c.subject, consent_state.c.subject, subject.c.handle):
+            for column in (vault.c.subject, consent_state.c.subject, product_access.c.subject, subject.c.handle):
                 connection.execute(delete(column.table).where(column == event.person))
         elif entry.kind is Kind.REDACTED:
             of_ref = select(ledger_entry.c.position).where(ledger_entry.c.id == bytes.fromhex(entry.ref or ""))
@@ -281,6 +307,22 @@ def store(connection: Connection, batch: Sequence[Event]) -> list[int]:
     for handle, claimed in claims.items():
         write_states(connection, handle, claimed)
     return positions
+
+
+def _store_work(connection: Connection, entry: Entry) -> None:
+    """Erasures and product access, whose rows the audit holds against the entries."""
+    entry_id, ref = bytes.fromhex(entry.id), bytes.fromhex(entry.ref or "")
+    if entry.kind is Kind.ERASED:
+        row = {"id": entry_id, "subject": entry.subject, "started_at_ms": entry.recorded_at_ms}
+        connection.execute(insert(erasure), row)
+    elif entry.kind is Kind.ERASURE_COMPLETED:
+        done = {"completed_at_ms": entry.recorded_at_ms}
+        connection.execute(update(erasure).where(erasure.c.id == ref).values(done))
+    elif entry.kind is Kind.ACCESS_GRANTED:
+        row = {"tag": entry_id, "grant": entry_id, "subject": entry.subject, "product": entry.product}
+        connection.execute(insert(product_access), row | {"status": "granted"})
+    elif entry.kind is Kind.ACCESS_REVOKED:
+        connection.execute(update(product_access).where(product_access.c.grant == ref).values(status="revoked"))
 
 
 # All of it in one number.

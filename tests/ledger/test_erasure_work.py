@@ -7,14 +7,14 @@ from types import MappingProxyType
 import pytest
 from sqlalchemy import select
 
-from ledger import erasure_work
-from ledger.erasure import erase
+from ledger import erasure, erasure_work
 from ledger.errors import NotFoundError
 from ledger.log import lock_head
 from ledger.recorder import sealed_address
 from ledger.residual import residual_copies
 from ledger.sealing import unseal_versioned
-from ledger.tables import erasure, relay
+from ledger.tables import erasure as erasure_table
+from ledger.tables import relay
 from schemas.entry import parse_time
 from schemas.policy import Policy
 from tests.ledger.desk import DAY_MS, HOUR_MS, KARI, NOW_MS, Desk, at_once, sign_up, withdrawal
@@ -31,12 +31,12 @@ def desk(any_world: World) -> Desk:
     return Desk(any_world)
 
 
-def erase_kari(desk: Desk, at_ms: int = ERASED_MS) -> bytes:
+def erase(desk: Desk, email: str = KARI, at_ms: int = ERASED_MS) -> bytes:
     """Returns the erasure's id."""
-    handle = desk.handle()
+    handle = desk.handle(email)
     with desk.database.write() as connection:
         lock_head(connection)
-        position = erase(connection, desk.recorder(at_ms), handle, "consent_withdrawn").position
+        position = erasure.erase(connection, desk.recorder(at_ms), handle, "consent_withdrawn").position
     return bytes.fromhex(desk.world.leaves()[position]["id"])
 
 
@@ -62,7 +62,7 @@ def completions(desk: Desk) -> list[dict[str, str]]:
 
 def test_every_processor_is_asked_by_every_address(desk: Desk) -> None:
     desk.give(KARI, NOW_MS)
-    erasure_id = erase_kari(desk)
+    erasure_id = erase(desk)
     rows = desk.relays(action="erase")
     assert [(row.processor, row.status, row.urgent, row.cause) for row in rows] == [
         (key, "pending", 1, erasure_id) for key in ALL
@@ -74,7 +74,7 @@ def test_every_processor_is_asked_by_every_address(desk: Desk) -> None:
 def test_it_is_complete_with_the_last_answer_and_says_so_once(desk: Desk) -> None:
     desk.give(KARI, NOW_MS)
     handle = desk.handle()
-    erasure_id = erase_kari(desk)
+    erasure_id = erase(desk)
     assert not answer(desk, erasure_id, "google", "removed")
     assert not answer(desk, erasure_id, "stripe", "not_found")
     assert completions(desk) == []
@@ -89,7 +89,7 @@ def test_it_is_complete_with_the_last_answer_and_says_so_once(desk: Desk) -> Non
 
 def test_what_must_be_kept_is_complete_with_the_latest_date(desk: Desk) -> None:
     desk.give(KARI, NOW_MS)
-    erasure_id = erase_kari(desk)
+    erasure_id = erase(desk)
     answer(desk, erasure_id, "google", "retained", NOW_MS + DAY_MS, "trash")
     answer(desk, erasure_id, "stripe", "retained", UNTIL_MS, "dispute")
     assert answer(desk, erasure_id, "wordpress", "removed")
@@ -100,7 +100,7 @@ def test_what_must_be_kept_is_complete_with_the_latest_date(desk: Desk) -> None:
 @pytest.mark.parametrize("status", ["pending", "parked", "superseded"])
 def test_an_outcome_that_is_not_confirmed_completes_nothing(desk: Desk, status: str) -> None:
     desk.give(KARI, NOW_MS)
-    erasure_id = erase_kari(desk)
+    erasure_id = erase(desk)
     answer(desk, erasure_id, "google", "removed")
     answer(desk, erasure_id, "wordpress", "removed")
     with desk.database.write() as connection:
@@ -111,14 +111,14 @@ def test_an_outcome_that_is_not_confirmed_completes_nothing(desk: Desk, status: 
 
 def test_not_covered_is_no_answer_however_it_is_written(desk: Desk) -> None:
     desk.give(KARI, NOW_MS)
-    erasure_id = erase_kari(desk)
+    erasure_id = erase(desk)
     assert not any(answer(desk, erasure_id, processor, "not_covered") for processor in ALL)
 
 
 def test_with_no_processor_at_all_it_is_never_complete(desk: Desk) -> None:
     desk.world.policy = replace(desk.world.policy, processors=MappingProxyType({}))
     desk.give(KARI, NOW_MS)
-    erasure_id = erase_kari(desk)
+    erasure_id = erase(desk)
     with desk.database.write() as connection:
         assert not erasure_work.complete_if_done(connection, erasure_id, desk.world.policy, ERASED_MS)
     assert standing(desk, erasure_id).answers == ()
@@ -131,7 +131,7 @@ def test_a_processor_that_may_not_erase_is_a_task_for_people_and_holds_up_comple
     }
     desk.world.policy = replace(desk.world.policy, processors=MappingProxyType(changed))
     desk.give(KARI, NOW_MS)
-    erasure_id = erase_kari(desk)
+    erasure_id = erase(desk)
     assert [row.processor for row in desk.relays(action="withdraw")] == ["stripe"], "until then nothing is sent there"
     (task,) = desk.relays(processor="stripe", action="erase")
     assert (task.status, task.outcome, task.reason) == ("parked", "not_covered", "action_not_allowed")
@@ -146,7 +146,7 @@ def test_a_processor_that_may_not_erase_is_a_task_for_people_and_holds_up_comple
 def test_of_whom_no_address_is_known_nobody_can_be_searched(desk: Desk) -> None:
     refused = sign_up()
     desk.say(replace(refused, decisions=(replace(refused.decisions[0], state="refused"),)), NOW_MS)
-    erase_kari(desk)
+    erase(desk)
     assert {(row.processor, row.status, row.reason) for row in desk.relays(action="erase")} == {
         (key, "parked", "no_address") for key in ALL
     }
@@ -154,11 +154,11 @@ def test_of_whom_no_address_is_known_nobody_can_be_searched(desk: Desk) -> None:
 
 def test_who_comes_back_and_is_erased_again_is_another_item(desk: Desk) -> None:
     desk.give(KARI, NOW_MS)
-    first = erase_kari(desk)
+    first = erase(desk)
     with desk.database.write() as connection:
         connection.execute(relay.update().where(relay.c.processor == "stripe").values(status="parked", reason="x"))
     desk.give(KARI, NOW_MS + 2 * DAY_MS)
-    second = erase_kari(desk, NOW_MS + 3 * DAY_MS)
+    second = erase(desk, at_ms=NOW_MS + 3 * DAY_MS)
     assert [row.status for row in desk.relays(cause=first, action="erase")] == ["pending", "parked", "pending"]
     assert [answer(desk, second, key, "removed") for key in ALL] == [False, False, True]
     assert standing(desk, first).completed_at_ms is None
@@ -176,7 +176,7 @@ def test_older_relays_that_wait_are_over_and_one_that_is_under_way_is_left_alone
     with desk.database.write() as connection:
         claimed = own & (relay.c.processor == "google")
         connection.execute(relay.update().where(claimed).values(claimed_until_ms=at_ms + 1))
-    erase_kari(desk, at_ms)
+    erase(desk, at_ms=at_ms)
     assert {row.processor: row.status for row in desk.relays(action="give")} == {
         "google": "pending",
         "stripe": "superseded",
@@ -196,14 +196,14 @@ def test_what_is_carried_for_somebody_else_by_the_same_address_is_not_over(desk:
     with desk.database.write() as connection:
         box = sealed_address(desk.recorder(NOW_MS), boxed, [KARI])
         connection.execute(relay.update().where(relay.c.id == boxed).values(subject=ola, action="rectify", box=box))
-    erase_kari(desk, NOW_MS + DAY_MS)
+    erase(desk, at_ms=NOW_MS + DAY_MS)
     assert [row.status for row in desk.relays(action="rectify")] == ["pending"]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_two_last_answers_at_once_complete_it_once(desk: Desk) -> None:
     desk.give(KARI, NOW_MS)
-    erasure_id = erase_kari(desk)
+    erasure_id = erase(desk)
     answer(desk, erasure_id, "google", "removed")
     found = at_once([lambda key=key: answer(desk, erasure_id, key, "removed") for key in ("stripe", "wordpress")])
     assert sorted(found) == [False, True]
@@ -216,7 +216,7 @@ def test_what_is_no_erasure_cannot_be_completed_or_shown(desk: Desk) -> None:
     with pytest.raises(NotFoundError):
         standing(desk, b"\x01" * 16)
     with desk.database.read() as connection:
-        assert connection.execute(select(erasure)).all() == []
+        assert connection.execute(select(erasure_table)).all() == []
 
 
 # What is left, until when.
@@ -231,7 +231,7 @@ def copies_of(policy: Policy, found: erasure_work.Standing) -> dict[tuple[str, s
 
 def test_residual_copies_have_dates_from_each_processors_own_answer(desk: Desk) -> None:
     desk.give(KARI, NOW_MS)
-    erasure_id = erase_kari(desk)
+    erasure_id = erase(desk)
     waiting = copies_of(desk.world.policy, standing(desk, erasure_id))
     assert set(waiting.values()) == {None}, "no date before anything is deleted"
     answer(desk, erasure_id, "google", "removed")
@@ -252,7 +252,7 @@ def test_residual_copies_have_dates_from_each_processors_own_answer(desk: Desk) 
 
 def test_the_operator_sees_every_erasure_and_can_answer_in_two_languages(desk: Desk) -> None:
     desk.give(KARI, NOW_MS)
-    erasure_id = erase_kari(desk)
+    erasure_id = erase(desk)
     answer(desk, erasure_id, "google", "removed")
     command = desk.world.command
     (listed,) = json.loads(command("erasures", "list", "--open", "--json").stdout)

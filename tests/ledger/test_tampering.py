@@ -21,6 +21,7 @@ from ledger.note import NoteVerifier
 from ledger.rectification import Correction, rectify
 from tests.ledger.desk import HOUR_MS, KARI, NOW_MS, Desk, append_purchases, confirmation, sign_up, withdrawal
 from tests.ledger.tampering import change_leaf, cut, hand_at, put_back, rebuild_tree, rows_of, swap
+from tests.ledger.test_product_access import COURSE, ended, paid, sell
 from tests.world import ORIGIN, ROOT, World
 
 OLA = "ola@example.no"
@@ -239,6 +240,29 @@ def put_back_box(scene: Scene) -> None:
     with hand_at(scene.desk.database) as hand:
         assert rows_of(hand, "vault", "position", OLA_REQUESTED) == []
         put_back(hand, "vault", backup)
+
+
+@attack("An erasure is called complete before every processor has answered", PEOPLE)
+def complete_erasure(scene: Scene) -> None:
+    erase_kari(scene)
+    with hand_at(scene.desk.database) as hand:
+        assert hand.execute("UPDATE erasure SET completed_at_ms = 1").rowcount == 1
+
+
+@attack("An erasure that is under way is forgotten", PEOPLE)
+def forget_erasure(scene: Scene) -> None:
+    erase_kari(scene)
+    with hand_at(scene.desk.database) as hand:
+        assert hand.execute("DELETE FROM erasure").rowcount == 1
+
+
+@attack("Access to a product is kept after its payment was given back", PEOPLE)
+def keep_access(scene: Scene) -> None:
+    sell(scene.desk.world, COURSE)
+    scene.desk.say(paid(), NOW_MS + HOUR_MS)
+    scene.desk.say(ended(), NOW_MS + 2 * HOUR_MS)
+    with hand_at(scene.desk.database) as hand:
+        assert hand.execute("UPDATE product_access SET status = 'granted' WHERE product = 'course'").rowcount == 2
 
 
 @attack("A suppression is deleted")
