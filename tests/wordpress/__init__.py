@@ -1,0 +1,1 @@
+"""A real WordPress with the companion plugin, on loopback."""

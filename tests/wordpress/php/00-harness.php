@@ -1,0 +1,17 @@
+<?php
+// A must-use plugin of the tests: mail goes into a file, nothing is asked of wordpress.org, loopback may be called.
+add_filter(
+	'pre_wp_mail',
+	static function ( $sent, $mail ) {
+		file_put_contents( WPMU_PLUGIN_DIR . '/../mail.jsonl', wp_json_encode( $mail ) . "\n", FILE_APPEND | LOCK_EX );
+		return true;
+	},
+	10,
+	2
+);
+add_filter( 'http_request_host_is_external', '__return_true' );
+add_filter( 'pre_http_request', static function ( $answer, $arguments, $url ) {
+	$host = wp_parse_url( $url, PHP_URL_HOST );
+	return '127.0.0.1' === $host ? $answer : new WP_Error( 'outside', 'The tests call nobody outside.' );
+}, 10, 3 );
+remove_action( 'init', 'wp_schedule_update_checks' );
