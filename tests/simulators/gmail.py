@@ -1,4 +1,4 @@
-"""A mailbox as Gmail's API shows it: history, search by age, single messages, watch.
+"""A mailbox as Gmail's API shows it: history, search, single messages, watch; what changes it is in gmail_deeds.
 
 Facts: https://developers.google.com/workspace/gmail/api/reference/rest and the guides "push" and "sync".
 """
@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.simulators.exchange import Reply, Request, SeedError, check_seed_names
+from tests.simulators.gmail_deeds import change_many, delete_many, list_labels, make_label, send, trash
+from tests.simulators.gmail_search import UnknownQuery, found, labels_of, received_at_ms
 
 GMAIL = ("gmail", "v1", "users")
-SCOPES = frozenset({"https://www.googleapis.com/auth/gmail.readonly", "https://www.googleapis.com/auth/gmail.modify"})
+FULL, PREFIX = "https://mail.google.com/", "https://www.googleapis.com/auth/gmail."
+CHANGE = frozenset({FULL, PREFIX + "modify"})
+READ, SEND, DELETE = CHANGE | {PREFIX + "readonly"}, CHANGE | {PREFIX + "send"}, frozenset({FULL})
 EMPTY_MAILBOX: dict[str, Any] = {"address": "post@example.no", "mails": [], "begins_at": 1000, "kept_from": 0}
-MAILBOX_NAMES = frozenset({*EMPTY_MAILBOX, "watch"})
-MAIL_NAMES = frozenset({"id", "headers", "text", "html", "labels", "age_days", "parts"})
+MAILBOX_NAMES = frozenset({*EMPTY_MAILBOX, "watch", "labels", "sent"})
+MAIL_NAMES = frozenset({"id", "headers", "text", "html", "labels", "age_days", "parts", "raw", "size"})
 STEP = 7  # a history id says only that one thing came after another
 WATCH_MS = 7 * 24 * 3600 * 1000
 
@@ -34,31 +38,58 @@ def check_mailbox(mailbox: Mapping[str, Any]) -> None:
 
 def answer_gmail(mailbox: dict[str, Any], request: Request, known: Mapping[str, Any]) -> Reply | Refusal:
     """`known`: the token's scopes and subject."""
-    if not SCOPES & set(known["scopes"]):
+    if not scopes_for(request.method, request.segments[4:]) & set(known["scopes"]):
         return 403, "insufficientPermissions", "Request had insufficient authentication scopes."
     user, *rest = request.segments[3:]
     if user not in ("me", known["subject"]) or known["subject"] != mailbox["address"]:
         return 403, "forbidden", f"Delegation denied for {known['subject']}"
-    match (request.method, *rest):
-        case ("GET", "profile"):
+    act = (_read if request.method == "GET" else _change)(mailbox, rest, request)
+    return (501, "notSimulated", "Not simulated") if act is None else act
+
+
+def _read(mailbox: Mapping[str, Any], path: list[str], request: Request) -> Reply | Refusal | None:
+    match path:
+        case ["profile"]:
             return Reply(200, {"emailAddress": mailbox["address"], "historyId": str(newest(mailbox))})
-        case ("GET", "history"):
+        case ["history"]:
             return _history(mailbox, request)
-        case ("GET", "messages"):
+        case ["messages"]:
             return _search(mailbox, request)
-        case ("GET", "messages", message_id):
+        case ["messages", message_id]:
             return _message(mailbox, message_id, request)
-        case ("POST", "watch"):
+        case ["labels"]:
+            return list_labels(mailbox)
+    return None
+
+
+def _change(mailbox: dict[str, Any], path: list[str], request: Request) -> Reply | Refusal | None:
+    match path:
+        case ["watch"]:
             return _watch(mailbox, request)
-    return 501, "notSimulated", "Not simulated"
+        case ["labels"]:
+            return make_label(mailbox, request)
+        case ["messages", "send"]:
+            return send(mailbox, request)
+        case ["messages", "batchDelete"]:
+            return delete_many(mailbox, request)
+        case ["messages", "batchModify"]:
+            return change_many(mailbox, request)
+        case ["messages", message_id, "trash"]:
+            return trash(mailbox, message_id)
+    return None
+
+
+def scopes_for(method: str, path: tuple[str, ...]) -> frozenset[str]:
+    """As the discovery document lists them by method."""
+    if path == ("messages", "batchDelete"):
+        return DELETE
+    if path == ("messages", "send"):
+        return SEND
+    return READ if method == "GET" or path == ("watch",) else CHANGE
 
 
 def newest(mailbox: Mapping[str, Any]) -> int:
     return int(mailbox["begins_at"]) + STEP * len(mailbox["mails"])
-
-
-def received_at_ms(mail: Mapping[str, Any]) -> int:
-    return int((time.time() - mail.get("age_days", 0) * 24 * 3600) * 1000)
 
 
 def _listed(mail: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,7 +113,7 @@ def _history(mailbox: Mapping[str, Any], request: Request) -> Reply | Refusal:
         {
             "id": str(mailbox["begins_at"] + STEP * number),
             "messages": [_listed(mail)],
-            "messagesAdded": [{"message": _listed(mail) | {"labelIds": mail.get("labels", ["INBOX"])}}],
+            "messagesAdded": [{"message": _listed(mail) | {"labelIds": labels_of(mail)}}],
         }
         for number, mail in enumerate(mailbox["mails"], 1)
         if mailbox["begins_at"] + STEP * number > int(start)
@@ -93,14 +124,13 @@ def _history(mailbox: Mapping[str, Any], request: Request) -> Reply | Refusal:
 
 
 def _search(mailbox: Mapping[str, Any], request: Request) -> Reply | Refusal:
-    """`after:<unix seconds>` and nothing else. Newest first, as Gmail does."""
-    name, _, after_s = dict(request.pairs).get("q", "").partition(":")
-    if name != "after" or not after_s.isdecimal():
+    asked = dict(request.pairs)
+    try:
+        mails = found(mailbox, asked.get("q", ""), asked.get("includeSpamTrash") == "true")
+    except UnknownQuery:
         return 501, "notSimulated", "Not simulated"
-    young = [mail for mail in reversed(mailbox["mails"]) if received_at_ms(mail) > int(after_s) * 1000]
-    found = [_listed(mail) for mail in young if not {"SPAM", "TRASH"} & set(mail.get("labels", ()))]
-    shown, rest = _page(request, found)
-    return Reply(200, ({"messages": shown} if shown else {}) | rest | {"resultSizeEstimate": len(found)})
+    shown, rest = _page(request, [_listed(mail) for mail in mails])
+    return Reply(200, ({"messages": shown} if shown else {}) | rest | {"resultSizeEstimate": len(mails)})
 
 
 def _message(mailbox: Mapping[str, Any], message_id: str, request: Request) -> Reply | Refusal:
@@ -113,9 +143,18 @@ def _message(mailbox: Mapping[str, Any], message_id: str, request: Request) -> R
     payload = {"mimeType": "text/plain", "headers": headers} | (_body(mail) if shape == "full" else {})
     if shape == "metadata" and wanted:
         payload["headers"] = [each for each in headers if each["name"].lower() in wanted]
-    labels = mail.get("labels", ["INBOX", "UNREAD"])
-    document = _listed(mail) | {"labelIds": labels, "internalDate": str(received_at_ms(mail)), "payload": payload}
-    return Reply(200, document | {"snippet": mail.get("text", "")[:200], "sizeEstimate": 2048})
+    document = _listed(mail) | {"labelIds": labels_of(mail), "internalDate": str(received_at_ms(mail))}
+    whole = _raw(mail)
+    told = {"raw": base64.urlsafe_b64encode(whole).decode()} if shape == "raw" else {"payload": payload}
+    size = mail.get("size", len(whole))
+    return Reply(200, document | told | {"snippet": mail.get("text", "")[:200], "sizeEstimate": size})
+
+
+def _raw(mail: Mapping[str, Any]) -> bytes:
+    if "raw" in mail:
+        return str(mail["raw"]).encode()
+    head = "".join(f"{name}: {value}\r\n" for name, value in mail["headers"])
+    return f"{head}\r\n{mail.get('text', '')}".encode()
 
 
 def _body(mail: Mapping[str, Any]) -> dict[str, Any]:

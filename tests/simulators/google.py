@@ -1,4 +1,4 @@
-"""Google, as far as it is asked: the token endpoint, members of groups in the Directory API, a mailbox in Gmail.
+"""Google, as far as it is asked: the token endpoint, groups in the Directory API, a mailbox in Gmail, contacts.
 
 Facts: https://developers.google.com/workspace/admin/directory/reference/rest/v1/members and the discovery
 document, which `--contract` applies to every request.
@@ -19,9 +19,22 @@ from tests.simulators.exchange import Reply, Request, SeedError, Simulator, body
 from tests.simulators.gmail import EMPTY_MAILBOX, GMAIL, answer_gmail, check_mailbox
 from tests.simulators.google_contract import ContractViolation, GoogleContract
 from tests.simulators.google_tokens import DEFAULT_GRANTS, SCOPE_PREFIX, TokenEndpoint, make_service_account
+from tests.simulators.people import answer_people, check_contacts
 from tests.simulators.server import argument_parser, serve
 
-SEED_NAMES = frozenset({"groups", "grants", "subjects", "tokens", "mailbox", "certificates"})
+SEED_NAMES = frozenset(
+    {
+        "groups",
+        "grants",
+        "subjects",
+        "tokens",
+        "mailbox",
+        "certificates",
+        "contacts",
+        "other_contacts",
+        "refresh_tokens",
+    }
+)
 CERTIFICATES_PATH = "/oauth2/v1/certs"  # of push tokens
 GROUPS = ("admin", "directory", "v1", "groups")
 WRITE_SCOPES = frozenset({SCOPE_PREFIX + "admin.directory.group", SCOPE_PREFIX + "admin.directory.group.member"})
@@ -68,16 +81,22 @@ class Google(Simulator):
             "tokens": {},
             "mailbox": EMPTY_MAILBOX,
             "certificates": {},
+            "contacts": [],
+            "other_contacts": [],
+            "refresh_tokens": {},
         }
 
     def seed(self, document: Mapping[str, Any]) -> None:
         """subjects: who may be impersonated, null = anybody. tokens: {} makes every token invalid. mailbox: as
-        tests.simulators.gmail says. certificates: key id -> certificate of whoever signs pushes."""
+        tests.simulators.gmail says. certificates: key id -> certificate of whoever signs pushes. contacts,
+        other_contacts: persons of the People API. refresh_tokens: token -> its client, secret, subject and scopes."""
         check_seed_names(document, SEED_NAMES)
         for group, members in document.get("groups", {}).items():
             if not isinstance(members, list) or not all(isinstance(each, str) for each in members):
                 raise SeedError(f"the members of {group} are not a list of addresses")
         check_mailbox(document.get("mailbox", EMPTY_MAILBOX))
+        for name in ("contacts", "other_contacts"):
+            check_contacts(document.get(name, []))
         self.state.update(json.loads(json.dumps(dict(document))))
 
     def decoded(self, request: Request) -> tuple[Any, Any]:
@@ -112,6 +131,8 @@ class Google(Simulator):
         segments = request.segments
         if segments[:3] == GMAIL:
             return self._gmail(request)
+        if segments[0] == "v1":
+            return answer_people(self.state, request, self._known(request))
         insertion = request.method == "POST" and len(segments) == 6
         single = request.method in ("GET", "DELETE") and len(segments) == 7
         if segments[:4] != GROUPS or segments[5:6] != ("members",) or not (insertion or single):

@@ -1,4 +1,4 @@
-"""Google's discovery documents of the Directory and Gmail APIs, applied strictly to every request.
+"""Google's discovery documents of the Directory, Gmail and People APIs, applied strictly to every request.
 
 The documents come with `googleapiclient`, a development dependency, so they are looked up only when asked for.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DOCUMENTS = "discovery_cache/documents"
-APIS = ("admin.directory_v1", "gmail.v1")
+APIS = ("admin.directory_v1", "gmail.v1", "people.v1")
 SCALARS = {"boolean": "true|false", "integer": r"-?\d+", "number": r"-?\d+(\.\d+)?"}
 JSON_TYPES: dict[str, type | tuple[type, ...]] = {
     "array": list,
@@ -52,25 +52,35 @@ class GoogleContract:
         for name, value in pairs:
             check_parameter(name, value, known)
         if "request" in described:
-            self._check_body(body, described["api"]["schemas"][described["request"]["$ref"]])
+            schemas = described["api"]["schemas"]
+            check_value(document_in(body), schemas[described["request"]["$ref"]], schemas, "the body")
         elif body:
             raise ContractViolation("a body on a method that takes none")
 
-    def _check_body(self, body: bytes, schema: Mapping[str, Any]) -> None:
-        try:
-            document = json.loads(body)
-        except ValueError as error:
-            raise ContractViolation("the body is not JSON") from error
-        if not isinstance(document, dict):
-            raise ContractViolation("the body is not an object")
-        for name, value in document.items():
-            shape = schema["properties"].get(name)
-            if shape is None:
-                raise ContractViolation(f"unknown field: {name}")
-            if not isinstance(value, JSON_TYPES[shape.get("type", "object")]):
-                raise ContractViolation(f"not of type {shape.get('type')}: {name}")
-            if value not in shape.get("enum", [value]):
-                raise ContractViolation(f"not one of the allowed values: {name}")
+
+def document_in(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise ContractViolation("the body is not JSON") from error
+
+
+def check_value(value: Any, shape: Mapping[str, Any], schemas: Mapping[str, Any], name: str) -> None:
+    """Raises ContractViolation, however deep the value is nested."""
+    shape = schemas[shape["$ref"]] if "$ref" in shape else shape
+    kind = shape.get("type", "object")
+    if not isinstance(value, JSON_TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
+        raise ContractViolation(f"not of type {kind}: {name}")
+    if value not in shape.get("enum", [value]):
+        raise ContractViolation(f"not one of the allowed values: {name}")
+    if isinstance(value, list):
+        for each in value:
+            check_value(each, shape["items"], schemas, name)
+    if isinstance(value, dict) and "properties" in shape:
+        for key, each in value.items():
+            if key not in shape["properties"]:
+                raise ContractViolation(f"unknown field: {key}")
+            check_value(each, shape["properties"][key], schemas, key)
 
 
 def methods(resource: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -80,12 +90,17 @@ def methods(resource: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def fits(described: Mapping[str, Any], method: str, segments: Sequence[str]) -> bool:
-    names = described["path"].split("/")
+    # The flat path has a name for each part, where the other may have one for several (`{+resourceName}`).
+    names = described.get("flatPath", described["path"]).split("/")
     if described["httpMethod"] != method or len(names) != len(segments):
         return False
-    return all(
-        value != "" if name.startswith("{") else name == value for name, value in zip(names, segments, strict=True)
-    )
+    return all(re.fullmatch(pattern_of(name), value, re.DOTALL) for name, value in zip(names, segments, strict=True))
+
+
+def pattern_of(name: str) -> str:
+    """`{peopleId}:deleteContact`: a part of a path that may begin with a name."""
+    placed, _, rest = name.rpartition("}")
+    return (".+" if placed else "") + re.escape(rest)
 
 
 def check_parameter(name: str, value: str, known: Mapping[str, Any]) -> None:
@@ -96,4 +111,8 @@ def check_parameter(name: str, value: str, known: Mapping[str, Any]) -> None:
     if not re.fullmatch(SCALARS.get(shape["type"], ".*"), value, re.DOTALL):
         raise ContractViolation(f"not of type {shape['type']}: {name}")
     if "enum" in shape and value not in shape["enum"]:
+        raise ContractViolation(f"not one of the allowed values: {name}")
+    _, listed, fields = shape.get("description", "").partition("Valid values are:")
+    is_mask = shape.get("format") == "google-fieldmask" and listed
+    if is_mask and not set(value.split(",")) <= set(re.findall(r"\* (\w+)", fields)):
         raise ContractViolation(f"not one of the allowed values: {name}")

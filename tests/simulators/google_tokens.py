@@ -67,6 +67,8 @@ class TokenEndpoint:
         self._public_key = public_key_pem(service_account)
 
     def issue(self, state: dict[str, Any], form: Mapping[str, str]) -> Reply:
+        if form.get("grant_type") == "refresh_token":
+            return self._refresh(state, form)
         if form.get("grant_type") != GRANT_TYPE:
             return refusal(400, "unsupported_grant_type", "Invalid grant_type")
         try:
@@ -82,6 +84,21 @@ class TokenEndpoint:
             return refusal(401, "unauthorized_client", UNAUTHORIZED)
         if subject is not None and state["subjects"] is not None and subject not in state["subjects"]:
             return refusal(400, "invalid_grant", "Invalid email or User ID")
+        return self._issue(state, scopes, subject)
+
+    def _refresh(self, state: dict[str, Any], form: Mapping[str, str]) -> Reply:
+        """RFC 6749, 6: a scope that was not granted is refused, and so is a token that has left the state."""
+        granted = state["refresh_tokens"].get(form.get("refresh_token"))
+        if granted is None:
+            return refusal(400, "invalid_grant", "Token has been expired or revoked.")
+        if (form.get("client_id"), form.get("client_secret")) != (granted["client_id"], granted["client_secret"]):
+            return refusal(401, "invalid_client", "The OAuth client was not found.")
+        scopes = form.get("scope", "").split() or granted["scopes"]
+        if not set(scopes) <= set(granted["scopes"]):
+            return refusal(400, "invalid_scope", "Some requested scopes were invalid.")
+        return self._issue(state, scopes, granted["subject"])
+
+    def _issue(self, state: dict[str, Any], scopes: list[str], subject: str | None) -> Reply:
         token = "ya29." + secrets.token_urlsafe(120)
         expires_at = int(time.time()) + LIFETIME_MAX_S - 1
         state["tokens"][token] = {"scopes": scopes, "subject": subject, "expires_at": expires_at}
