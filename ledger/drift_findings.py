@@ -203,5 +203,7 @@ def _found(recorder: Recorder, found: Comparison, purpose: str, reason: str) -> 
         subject=found.handle,
         processor=found.processor,
         purpose=purpose,
+        # What the processor is told again is when the person said it, not when we noticed.
+        occurred_at_ms=found.expected[purpose].since_ms or None,
         reason=reason,
     )

@@ -22,9 +22,10 @@ class Wanted(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """`position`: of the consent entry by which it is so; -1 where there is none."""
+    """`since_ms`: when the person said it. `position`: of the consent entry that says so; -1 where there is none."""
 
     wanted: Wanted
+    since_ms: int
     position: int
 
 
@@ -42,7 +43,7 @@ def expectations(connection: Connection, handle: bytes, purposes: Collection[str
             wanted = Wanted.STOPPED
         elif state.state == GIVEN:
             wanted = Wanted.RESTRICTED if restricted else Wanted.GIVEN
-        found[purpose] = Expectation(wanted, state.position)
+        found[purpose] = Expectation(wanted, state.effective_at_ms, state.position)
     return found
 
 

@@ -4,7 +4,7 @@ A processor that cannot be asked, or fails, is named with its reason: an answer 
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,12 +21,13 @@ from workers.relays import EXPORTERS
 from workers.relays.action import RelayAction, RelayError
 
 FORMAT = "samtykke-export/1"
+NOT_READ = "not_read"  # in the place of a part that a processor did not let us read
 NOT_CONNECTED, PAUSED, FAILED, NOTHING_TO_ASK = "processor_not_connected", "paused", "export_failed", "no_address"
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """`missing`: the processors whose part is not in the document, with the reason."""
+    """`missing`: the processors, or the parts of one, that are not in the document, with the reason."""
 
     document: Mapping[str, Any]
     missing: Mapping[str, str]
@@ -51,7 +52,18 @@ def export(context: Context, handle: bytes, request_id: bytes | None = None) -> 
         _about(processor) | {"holds": None if isinstance(answer, str) else answer, "missing": _reason(answer)}
         for processor, answer in zip(context.policy.processors.values(), answers.values(), strict=True)
     ]
-    return Export(document, {key: answer for key, answer in answers.items() if isinstance(answer, str)})
+    return Export(document, dict(_missing(answers)))
+
+
+def _missing(answers: Mapping[str, Mapping[str, Any] | str]) -> Iterator[tuple[str, str]]:
+    """Also the parts of an answer that say of themselves that they were not read."""
+    for processor, answer in answers.items():
+        if isinstance(answer, str):
+            yield processor, answer
+            continue
+        for part, held_there in answer.items():
+            if isinstance(held_there, Mapping) and NOT_READ in held_there:
+                yield f"{processor} {part}", str(held_there[NOT_READ])
 
 
 def _reveal(connection: Connection, person: vault.Subject, request_id: bytes | None) -> vault.Subject:

@@ -1,4 +1,4 @@
-"""The access export: everything about one person, from here and from every processor, and nothing about anybody else."""
+"""The access export: everything about one person, from every processor too, and nothing about anybody else."""
 
 import json
 import stat
@@ -105,6 +105,14 @@ def test_a_processor_that_fails_is_named_with_its_reason(
     monkeypatch.setitem(EXPORTERS, "google", refuse)
     assert parts(export(context, desk.handle()).document)["google"] == (None, reason)
     assert KARI not in capsys.readouterr().out
+
+
+def test_a_part_that_was_not_read_is_missing_too(desk: Desk, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = {"groups": [], "mails": {"not_read": "mailbox_scope_missing"}}
+    monkeypatch.setitem(EXPORTERS, "google", lambda _action, _connection: answer)
+    found = export(context, desk.handle())
+    assert parts(found.document)["google"] == (answer, None)
+    assert found.missing["google mails"] == "mailbox_scope_missing"
 
 
 def test_a_paused_processor_is_not_asked(desk: Desk, context: Context) -> None:
