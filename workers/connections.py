@@ -74,8 +74,8 @@ def _stripe(settings: Settings, policy: Policy) -> "StripeConnection | None":
 
 def _google(settings: Settings, policy: Policy) -> "GoogleConnection | None":
     """Groups need an administrator, mail and contacts a mailbox: either is connected without the other."""
-    from workers.google_calls import credentials_of
     from workers.relays.google import GoogleConnection
+    from workers.relays.google.calls import credentials_of
 
     mailbox = _google_mailbox(settings)
     if settings.google_credentials is None or settings.google_subject is None:
@@ -87,8 +87,8 @@ def _google(settings: Settings, policy: Policy) -> "GoogleConnection | None":
 
 
 def _google_mailbox(settings: Settings) -> "MailboxConnection | None":
-    from workers.google_calls import credentials_of
     from workers.relays.google import RESPONSE_SIZE_MAX_BYTES, MailboxConnection
+    from workers.relays.google.calls import credentials_of
 
     if settings.gmail_credentials is None or settings.gmail_mailbox is None:
         return None
@@ -99,8 +99,8 @@ def _google_mailbox(settings: Settings) -> "MailboxConnection | None":
 
 
 def _gmail(settings: Settings, _policy: Policy) -> "GmailConnection | None":
-    from workers.google_calls import credentials_of
     from workers.intake.mailbox import RESPONSE_SIZE_MAX_BYTES, GmailConnection
+    from workers.relays.google.calls import credentials_of
 
     if settings.gmail_credentials is None or settings.gmail_mailbox is None:
         return None
@@ -131,7 +131,5 @@ class Connections:
         """None when the processor is not connected: its relays are parked, never called done."""
         with self._lock:
             if processor not in self._made:
-                import workers.relays  # noqa: F401 - before workers.google_calls, which it imports and which imports it
-
                 self._made[processor] = _MAKERS[processor](self._settings, self._policy)
             return self._made[processor]

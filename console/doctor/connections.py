@@ -84,7 +84,7 @@ def check(operator: Operator) -> Iterator[Finding]:
 def remedy(processor: str, part: str, reason: str) -> str:
     """What to do about it, in a sentence."""
     if reason.endswith(SCOPE_MISSING):
-        from workers.google_calls import PARTS
+        from workers.relays.google.calls import PARTS
 
         scopes = [scope for scope, name in PARTS.items() if name == reason.removesuffix(SCOPE_MISSING)]
         return (

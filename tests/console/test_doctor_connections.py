@@ -13,7 +13,7 @@ from tests.simulators.process import SimulatorProcess
 from tests.world import World, settings_for
 from workers.connections import Connections
 from workers.context import now_ms
-from workers.google_calls import PARTS
+from workers.relays.google.calls import PARTS
 
 GROUP = "newsletter@example.org"
 MEMBERS, READING = "admin.directory.group.member", "gmail.readonly"

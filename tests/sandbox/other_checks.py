@@ -65,7 +65,7 @@ def _member(settings: Settings) -> str:
 
 def _message_id(settings: Settings) -> str:
     """A mail to ourselves: is our Message-ID kept, and found by it? Without that no mail could be sent only once."""
-    from workers.google_calls import READING, SENDING, call, document_of  # after workers.relays, which it imports
+    from workers.relays.google.calls import READING, SENDING, call, document_of
 
     connection = _connection(settings, "gmail")
     message, message_id = EmailMessage(), f"<{secrets.token_hex(16)}@{settings.mail_from.rpartition('@')[2]}>"

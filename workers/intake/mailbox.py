@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from schemas.mail.envelope import HEADERS, Envelope
-from workers.google_calls import READING, answer, objects
 from workers.outgoing import OutgoingSession
 from workers.relays.action import RelayError, system_clock_ms
+from workers.relays.google.calls import READING, answer, objects
 
 RESPONSE_SIZE_MAX_BYTES = 2 * 1024 * 1024  # the text of one mail; attachments come only when they are asked for
 PAGE_SIZE, LIST_SIZE = 100, 500

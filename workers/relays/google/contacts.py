@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from workers.google_calls import CONTACTS, OTHER_CONTACTS, PRECONDITION_FAILED, answer, objects
 from workers.relays.action import RelayError
+from workers.relays.google.calls import CONTACTS, OTHER_CONTACTS, PRECONDITION_FAILED, answer, objects
 from workers.relays.google.connection import MailboxConnection
 
 PAGE_SIZE = 1000  # the most that both lists allow

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import requests
 
-from workers.google_calls import MEMBERS, call, document_of, error_of, relay_error
 from workers.relays.action import RelayError
+from workers.relays.google.calls import MEMBERS, call, document_of, error_of, relay_error
 from workers.relays.google.connection import GoogleConnection
 
 

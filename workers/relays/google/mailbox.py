@@ -10,8 +10,8 @@ from email.utils import getaddresses
 from typing import Any
 from urllib.parse import quote
 
-from workers.google_calls import EVERYTHING, MODIFYING, USER, answer, objects
 from workers.relays.action import RelayError, RelayWait
+from workers.relays.google.calls import EVERYTHING, MODIFYING, USER, answer, objects
 from workers.relays.google.connection import MailboxConnection
 
 ADDRESS_HEADERS = ("From", "To", "Cc", "Bcc")
