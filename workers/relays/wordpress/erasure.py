@@ -27,8 +27,9 @@ def erase(action: RelayAction, connection: WordPressConnection) -> RelayResult:
     try:
         result = _erase(action, connection, tally)
     except RelayError as error:
-        # Only where this attempt has learned something: a fault that stays must come to its end as a fault.
-        if error.permanent or error.halt or tally.to_notes() == before.to_notes():
+        # What this attempt has learned is kept first, even where a person must then act: who tries again afterwards
+        # would find nothing. The next attempt learns nothing more, and comes to its end as a fault.
+        if tally.to_notes() == before.to_notes():
             raise
         raise RelayWait(error.reason, error.retry_after_s or FIRST_WAIT_S, tally.to_notes()) from None
     return _purge(result, action, connection)
@@ -79,7 +80,7 @@ def _purge(result: RelayResult, action: RelayAction, connection: WordPressConnec
     try:
         return purge_after(result, connection)
     except RelayError as error:
-        if ERASED in action.notes or error.permanent:
+        if ERASED in action.notes:
             raise RelayError("cache_not_purged", permanent=error.permanent, retry_after_s=error.retry_after_s) from None
         notes = {
             ERASED: {"outcome": result.outcome.value, "reason": result.reason, "until_ms": result.retained_until_ms}
