@@ -26,7 +26,7 @@ VERSIONS = range(1, 256)  # a box begins with the version of its key, in one byt
 ROLES: Mapping[str, frozenset[str]] = {
     "web": frozenset({"inbox_public", "index_pepper", "suppression", "token_mac"}),
     "record": frozenset({"inbox_private", "index_pepper", "kek", "suppression"}),
-    "relay": frozenset({"kek", "token_mac", "receipt"}),
+    "relay": frozenset({"index_pepper", "kek", "receipt", "suppression", "token_mac"}),
     "intake": frozenset({"inbox_public", "index_pepper", "token_mac"}),
     "clock": frozenset({"checkpoint"}),
     "operator": frozenset({"inbox_private", "index_pepper", "kek", "suppression", "checkpoint", "receipt"}),

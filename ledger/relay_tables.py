@@ -31,6 +31,7 @@ relay = Table(
     UniqueConstraint("cause", "processor", "action", "subject"),
 )
 Index("relay_by_due", relay.c.status, relay.c.urgent, relay.c.next_attempt_at_ms)
+Index("relay_by_processor", relay.c.processor, relay.c.status, relay.c.urgent, relay.c.next_attempt_at_ms)
 Index("relay_by_subject", relay.c.subject, relay.c.processor)
 
 # An erasure is done when every processor has answered for it; which did is in `relay`, by cause.

@@ -11,8 +11,9 @@ from functools import partial
 from redis import RedisError
 from sqlalchemy import Connection, func, select
 
-from ledger import drift, outbox, retention
+from ledger import drift, processors, retention
 from ledger.checkpoints import Signer
+from ledger.claiming import is_due
 from ledger.database import Database
 from ledger.heartbeat import beat
 from ledger.inbox import NEW
@@ -76,10 +77,16 @@ def due_queues(database: Database, now: int) -> list[str]:
     with database.read() as connection:
         waiting = {
             RECORD: _new_deliveries(connection),
-            RELAY_URGENT: outbox.due_count(connection, True, now),
-            RELAY: outbox.due_count(connection, False, now) or drift.is_due(connection, now),
+            RELAY_URGENT: _relays_wait(connection, now, urgent=True),
+            RELAY: _relays_wait(connection, now, urgent=False) or drift.is_due(connection, now),
         }
     return [queue for queue, count in waiting.items() if count]
+
+
+def _relays_wait(connection: Connection, now: int, *, urgent: bool) -> bool:
+    """For a processor that may be called now: ringing for the others would be in vain."""
+    states = processors.states(connection).values()
+    return is_due(connection, urgent, now, [one.processor for one in states if not one.can_claim(1, now)])
 
 
 def _new_deliveries(connection: Connection) -> int:

@@ -12,11 +12,13 @@ class Ending:
     outcome: str
     reason: str | None = None
     confirmed: bool = True
+    retained_until_ms: int | None = None
 
     @classmethod
     def of(cls, result: RelayResult) -> "Ending":
         # not_covered is an answer too, but it leaves the deed to a person: never "confirmed"
-        return cls(result.outcome.value, result.reason, result.outcome is not Outcome.NOT_COVERED)
+        confirmed = result.outcome is not Outcome.NOT_COVERED
+        return cls(result.outcome.value, result.reason, confirmed, result.retained_until_ms)
 
 
 class Superseded(Exception):  # noqa: N818 - not an error: the deed is no longer wanted

@@ -3,7 +3,6 @@
 import io
 import ipaddress
 import logging
-import queue
 import socket
 import threading
 import time
@@ -20,9 +19,12 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from workers.addresses import is_public_address, resolve
+from workers.allowance import call_ends_at_s
+from workers.deadline import DEADLINES
+
+LEASE_OVER = "lease_over"
 CONNECT_TIMEOUT_S = 3.05  # a little over 3 s, the TCP retransmission window (documentation of requests)
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the IPv4 address is the last 32 bits
-SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
 
 # Any other reason is a fault that may mend by itself, and is tried again.
 PERMANENT_REASONS = frozenset(
@@ -51,7 +53,7 @@ class _RefusedError(Exception):
 
 @dataclass(slots=True)
 class _Exchange:
-    """One request under the policy. A timer shuts the socket down when the total time is over, because the
+    """One request under the policy. Its deadline shuts the socket down when the total time is over, because the
     timeout of a socket starts again at every byte and so never ends a trickle."""
 
     allowed_hosts: frozenset[str]
@@ -64,13 +66,11 @@ class _Exchange:
     @contextmanager
     def running(self) -> Iterator[None]:
         token = _EXCHANGE.set(self)
-        timer = threading.Timer(self.remaining_s(), self._expire)
-        timer.daemon = True
-        timer.start()
+        deadline = DEADLINES.add(self.ends_at_s, self._expire)
         try:
             yield
         finally:
-            timer.cancel()
+            DEADLINES.cancel(deadline)
             _EXCHANGE.reset(token)
             with self._lock:
                 if self._socket is not None:
@@ -95,34 +95,6 @@ class _Exchange:
 _EXCHANGE: ContextVar[_Exchange] = ContextVar("outgoing_exchange")
 
 
-def is_public_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether an address is on the public internet, also behind the IPv6 forms that carry an IPv4 address."""
-    if isinstance(address, ipaddress.IPv6Address):
-        embedded = address.ipv4_mapped or address.sixtofour
-        if address in NAT64:
-            embedded = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if embedded is not None:
-            return is_public_address(embedded)
-    return address.is_global and not (address.is_multicast or address.is_reserved or address in SITE_LOCAL)
-
-
-def _resolve(host: str, port: int, timeout_s: float) -> list[tuple[int, tuple[Any, ...]]]:
-    answers: queue.SimpleQueue[list[tuple[int, tuple[Any, ...]]]] = queue.SimpleQueue()
-
-    def ask() -> None:
-        found: list[tuple[Any, ...]] = []
-        with suppress(OSError, UnicodeError):
-            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        answers.put([(each[0], each[4]) for each in found])
-
-    # getaddrinfo has no timeout, so it gets a thread that may be left behind.
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        return answers.get(timeout=timeout_s)
-    except queue.Empty:
-        raise _RefusedError("deadline") from None
-
-
 def _is_allowed(ip: str, exchange: _Exchange, encrypted: bool) -> bool:
     address = ipaddress.ip_address(ip.partition("%")[0])
     return exchange.allow_loopback if address.is_loopback else encrypted and is_public_address(address)
@@ -140,7 +112,10 @@ class _CheckedConnection(HTTPConnection):
             raise _RefusedError("host_not_allowed")
         if not encrypted and not exchange.allow_loopback:
             raise _RefusedError("scheme_not_allowed")
-        found = _resolve(self._dns_host, self.port, exchange.remaining_s())
+        try:
+            found = resolve(self._dns_host, self.port, exchange.remaining_s())
+        except TimeoutError:
+            raise _RefusedError("deadline") from None
         # One refused address refuses them all: a public name with a private address is a mistake or an attack.
         if not all(_is_allowed(str(address[0]), exchange, encrypted) for _, address in found):
             raise _RefusedError("address_not_allowed")
@@ -216,7 +191,10 @@ class OutgoingSession(requests.Session):
             self.mount(scheme, _CheckedAdapter(max_retries=0))
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        exchange = _Exchange(self._allowed_hosts, self._allow_loopback, time.monotonic() + self._deadline_s)
+        ends_at_s = call_ends_at_s(self._deadline_s)
+        if ends_at_s is None:  # whoever has taken the relay over must not be overtaken by this
+            raise OutgoingError(LEASE_OVER, permanent=False)
+        exchange = _Exchange(self._allowed_hosts, self._allow_loopback, ends_at_s)
         try:
             with exchange.running():
                 return super().request(method, url, *args, **kwargs)

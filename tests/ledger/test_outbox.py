@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from ledger import outbox
+from ledger import outbox, processors
+from ledger.claiming import claim_due, is_due
 from ledger.database import Database
 from ledger.outbox import BACKOFF_FIRST_MS, BACKOFF_MAX_MS, LEASE_MS, NewRelay, Relay, backoff_ms
 from tests.ledger.desk import HOUR_MS, NOW_MS, Desk, at_once
 from tests.world import World
 
+PROCESSORS = ("google", "stripe")
 KARI, OLA = b"k" * 16, b"o" * 16
 
 
@@ -40,7 +42,8 @@ def enqueue(database: Database, *relays: NewRelay) -> None:
 
 def claim(database: Database, at_ms: int = NOW_MS, limit: int = 100, urgent: bool = True) -> list[Relay]:
     with database.write() as connection:
-        return outbox.claim_due(connection, urgent, at_ms, limit)
+        processors.lock(connection, PROCESSORS)
+        return [one for name in PROCESSORS for one in claim_due(connection, name, urgent, at_ms, limit)]
 
 
 def claim_all(database: Database) -> list[bytes]:
@@ -98,11 +101,32 @@ def test_the_next_one_has_its_turn_when_the_first_has_ended(any_world: World, en
 
 
 def test_the_next_one_waits_while_the_first_waits_for_its_retry(world: World) -> None:
-    enqueue(world.database, new_relay(1), new_relay(2))
-    (first,) = claim(world.database)
+    enqueue(world.database, new_relay(1, urgent=False), new_relay(2, urgent=False))
+    (first,) = claim(world.database, urgent=False)
     assert retry(world.database, first, HOUR_MS)
-    assert claim(world.database, NOW_MS + HOUR_MS - 1) == []
-    assert [one.id for one in claim(world.database, NOW_MS + HOUR_MS)] == [first.id]
+    assert claim(world.database, NOW_MS + HOUR_MS - 1, urgent=False) == []
+    assert [one.id for one in claim(world.database, NOW_MS + HOUR_MS, urgent=False)] == [first.id]
+
+
+def test_what_is_urgent_waits_for_nothing_but_an_attempt_under_way(any_world: World) -> None:
+    database = any_world.database
+    enqueue(database, new_relay(1, urgent=False))
+    (grant,) = claim(database, urgent=False)
+    enqueue(database, new_relay(2), new_relay(3))
+    assert claim(database) == [], "the grant may be on its way"
+    assert retry(database, grant, 0)
+    assert claim(database, urgent=False) == [], "and now the withdrawals go first"
+    (first,) = claim(database)
+    assert first.id != grant.id
+    assert retry(database, first, HOUR_MS)
+    (second,) = claim(database)
+    assert second.id not in (grant.id, first.id), "a withdrawal does not wait for the retry of another"
+    assert finish(database, second)
+    assert claim(database, urgent=False) == []
+    (again,) = claim(database, NOW_MS + HOUR_MS)
+    assert again.id == first.id
+    assert finish(database, again)
+    assert [one.id for one in claim(database, urgent=False)] == [grant.id]
 
 
 def test_a_slow_earlier_attempt_can_no_longer_end_anything(any_world: World) -> None:
@@ -134,9 +158,10 @@ def test_what_is_due_later_is_not_claimed_before(world: World) -> None:
     enqueue(world.database, new_relay(1, due_at_ms=NOW_MS + HOUR_MS))
     assert claim(world.database) == []
     with world.database.read() as connection:
-        assert outbox.due_count(connection, True, NOW_MS) == 0
-        assert outbox.due_count(connection, True, NOW_MS + HOUR_MS) == 1
-        assert outbox.due_count(connection, False, NOW_MS + HOUR_MS) == 0
+        assert not is_due(connection, True, NOW_MS)
+        assert is_due(connection, True, NOW_MS + HOUR_MS)
+        assert not is_due(connection, True, NOW_MS + HOUR_MS, ["stripe"])
+        assert not is_due(connection, False, NOW_MS + HOUR_MS)
     assert len(claim(world.database, NOW_MS + HOUR_MS)) == 1
 
 

@@ -48,8 +48,8 @@ def carry(desk: Desk) -> int:
     return desk.world.carry(urgent=True)
 
 
-def row_of(desk: Desk, processor: str = "wordpress") -> Any:
-    (row,) = desk.relays(processor=processor)
+def row_of(desk: Desk, processor: str = "wordpress", action: str = "withdraw") -> Any:
+    (row,) = desk.relays(processor=processor, action=action)
     return row
 
 
@@ -150,7 +150,7 @@ def test_a_wrong_secret_waits_for_the_operator_and_not_in_a_loop(desk: Desk, sit
     desk.say(withdrawal(KARI), now_ms())
     carry(desk)
     row = row_of(desk)
-    assert (row.status, row.reason) == ("pending", "unauthorized")
+    assert (row.status, row.reason) == ("pending", "authorization_not_forwarded")
     assert row.next_attempt_at_ms - row.updated_at_ms == 5 * MINUTE_MS
 
 

@@ -14,6 +14,7 @@ def upgrade() -> None:
     op.add_column("relay", sa.Column("notes", sa.LargeBinary()))
     op.add_column("relay", sa.Column("product", sa.Text()))
     op.add_column("relay", sa.Column("retained_until_ms", sa.BigInteger()))
+    op.create_index("relay_by_processor", "relay", ["processor", "status", "urgent", "next_attempt_at_ms"])
     op.create_table(
         "erasure",
         sa.Column("id", sa.LargeBinary(), nullable=False),
