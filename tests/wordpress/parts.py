@@ -23,10 +23,10 @@ SUITE = "trixie-security"
 EXTENSIONS = ("curl", "dom", "mbstring", "pdo_sqlite", "simplexml", "xmlreader")
 PARTS_OF_PHP = ("cli", "common", "curl", "mbstring", "opcache", "sqlite3", "xml")
 # In the order in which PHP can load them.
-LOADED = (
-    "pdo dom xml curl mbstring ctype iconv tokenizer simplexml xmlreader xmlwriter fileinfo exif posix sqlite3 "
-    "pdo_sqlite"
-).split()
+# fmt: off
+LOADED = ("pdo", "dom", "xml", "curl", "mbstring", "ctype", "iconv", "tokenizer", "simplexml", "xmlreader",
+          "xmlwriter", "fileinfo", "exif", "posix", "sqlite3", "pdo_sqlite")
+# fmt: on
 FETCH_WAIT_S = 120
 
 

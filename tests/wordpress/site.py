@@ -41,10 +41,16 @@ class Site:
         self.application_password = (self.html.parent / "application-password").read_text(encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(self.html.parent / "wordpress.sqlite", folder)
         (folder / "mu-plugins").mkdir()
         for plugin in (PLUGIN, *sorted(PHP.glob("[0-9]*.php"))):
             shutil.copy(plugin, folder / "mu-plugins")
+        self.reset()
+
+    def reset(self) -> None:
+        """As it was on the first day: nobody but the administrator, nothing sent, nothing configured."""
+        for left in (*self.folder.glob("wordpress.sqlite*"), self.folder / "mail.jsonl", self.folder / "debug.log"):
+            left.unlink(missing_ok=True)
+        shutil.copy(self.html.parent / "wordpress.sqlite", self.folder)
         self.configure({})
 
     def configure(self, constants: Mapping[str, object]) -> None:
@@ -111,7 +117,7 @@ class Site:
         """What this PHP returns inside WordPress."""
         command = [*self.parts.php, str(PHP / "evaluate.php"), str(self.html)]
         done = subprocess.run(command, input=code, env=self._environment(), capture_output=True, text=True, check=False)
-        assert done.returncode == 0 and done.stdout, done.stdout + done.stderr
+        assert (done.returncode, bool(done.stdout)) == (0, True), done.stdout + done.stderr
         return json.loads(done.stdout)
 
     def fire(self, plugin: str, **given: object) -> None:
