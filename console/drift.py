@@ -21,10 +21,11 @@ def drift_group() -> None:
 @drift_group.command("status")
 @command
 def status(operator: Operator, speak: Speaker) -> None:
-    """The last comparison: how many people, what was found, and who could not be asked."""
+    """The last comparison: how many people, what was found, and how many addresses nobody can be asked about."""
     with operator.context.database.read() as connection:
         found = drift.standing(connection)
-    document = _told(found.current)
+        suppressed = drift.suppressed_addresses(connection)
+    document = _told(found.current) | {"cannot_be_asked_about": suppressed}
     if found.current is not None and found.current.finished_at_ms is None:
         document["last_finished"] = at(found.finished.finished_at_ms) if found.finished else None
     speak.document(document)

@@ -14,7 +14,15 @@ from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, in
 from ledger import restriction
 from ledger.log import lock_head
 from ledger.state import DECISIVE
-from ledger.tables import consent_state, drift_check, heartbeat, ledger_entry, processor_state, subject
+from ledger.tables import (
+    consent_state,
+    drift_check,
+    heartbeat,
+    ledger_entry,
+    processor_state,
+    subject,
+    suppression,
+)
 from schemas.entry import Kind
 
 SWEEP = "drift"
@@ -178,6 +186,11 @@ def mark_compared(connection: Connection, handle: bytes, processor: str, now_ms:
     if connection.execute(update(drift_check).where(same).values(checked_at_ms=now_ms)).rowcount == 0:
         row = {"subject": handle, "processor": processor, "checked_at_ms": now_ms}
         connection.execute(insert(drift_check), row)
+
+
+def suppressed_addresses(connection: Connection) -> int:
+    """Of how many mailboxes only a keyed tag is left, so that nobody can be asked about them."""
+    return int(connection.execute(select(func.count(suppression.c.tag.distinct()))).scalar_one())
 
 
 def stopped_processors(connection: Connection, now_ms: int) -> dict[str, int | None]:
