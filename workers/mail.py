@@ -1,11 +1,11 @@
-"""Mails to the person: written into a spool folder, one .eml file each, named by the relay: twice is once."""
+"""Mails to the person: written into a spool folder, or sent through Gmail; named by the relay, so twice is once."""
 
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -38,6 +38,8 @@ TEXTS = Environment(
     keep_trailing_newline=True,
 )
 
+GMAIL = "gmail"
+
 
 def send(context: Context, claimed: Relay) -> Ending:
     """Write one mail. Raises Superseded when nobody waits for it, RelayError when it must wait itself."""
@@ -69,7 +71,7 @@ def send(context: Context, claimed: Relay) -> Ending:
     # RFC 8058: a mail program can withdraw with one click.
     mail["List-Unsubscribe"] = _ways_out(withdraw_url, context.settings.gmail_mailbox)
     mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    return _spool_with(context, claimed, mail, receipt)
+    return _deliver_with(context, claimed, mail, receipt)
 
 
 def _ways_out(withdraw_url: str, mailbox: str | None) -> str:
@@ -89,7 +91,7 @@ def _confirm_erasure(context: Context, claimed: Relay, box: bytes) -> Ending:
     # The language was erased too, so the mail speaks both.
     texts = [TEXTS.get_template(f"erasure.{language}.txt").render(values) for language in LANGUAGES]
     mail = compose(context.settings.mail_from, email, claimed.id.hex(), "\n--\n\n".join(texts))
-    return _spool_with(context, claimed, mail, receipt)
+    return _deliver_with(context, claimed, mail, receipt, leaves_no_copy=True)
 
 
 def _common(context: Context) -> dict[str, Any]:
@@ -105,10 +107,12 @@ def _names(context: Context, claimed: Relay) -> list[Text]:
     return [known[key].name if key in known else Text(nb=key, en=key) for key in claimed.purposes]
 
 
-def _spool_with(context: Context, claimed: Relay, mail: EmailMessage, receipt: bytes | None) -> Ending:
+def _deliver_with(
+    context: Context, claimed: Relay, mail: EmailMessage, receipt: bytes | None, *, leaves_no_copy: bool = False
+) -> Ending:
     if receipt is not None:
         mail.add_attachment(receipt, maintype="application", subtype="json", filename="receipt.json")
-    spool(context.settings.mail_spool_dir, claimed.id.hex(), mail)
+    deliver(context, claimed.id.hex(), mail, leaves_no_copy=leaves_no_copy)
     return Ending("sent")
 
 
@@ -194,6 +198,19 @@ def compose(sender: str, recipient: str, name: str, text: str) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(body.lstrip("\n"))
     return mail
+
+
+def deliver(context: Context, name: str, mail: EmailMessage, *, leaves_no_copy: bool = False) -> None:
+    """By whatever MAIL_TRANSPORT says; `name` is the one that the mail was composed with. Raises RelayError."""
+    if context.settings.mail_transport != GMAIL:
+        spool(context.settings.mail_spool_dir, name, mail)
+        return
+    from workers import mail_gmail  # at first use: Google's library takes a third of a second
+
+    account = context.connections.to(GMAIL)
+    if account is None:
+        raise RelayError("mailbox_not_connected", halt=True)
+    mail_gmail.send(cast("mail_gmail.SendingAccount", account), mail, leaves_no_copy=leaves_no_copy)
 
 
 def spool(folder: Path, name: str, mail: EmailMessage) -> None:

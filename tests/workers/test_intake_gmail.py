@@ -381,7 +381,7 @@ def test_a_missing_delegation_is_named_and_does_not_stop_the_other_sources(post:
     finally:
         post.google.seed({"grants": ["https://www.googleapis.com/auth/gmail.readonly"]})
     failed = [line for line in lines if line["event"] == "intake_failed"]
-    assert [(line["source"], line["reason"]) for line in failed] == [("gmail", "token_refused")]
+    assert [(line["source"], line["reason"]) for line in failed] == [("gmail", "reading_scope_missing")]
 
 
 def test_only_reading_is_asked_for(post: Post) -> None:
