@@ -20,7 +20,7 @@ from tests.simulators.stripe_contract import FORM, StripeContract
 from tests.simulators.stripe_deeds import DEEDS
 from tests.simulators.stripe_schema import Call, ContractViolation, decode_brackets
 
-SEED_NAMES = frozenset({"customers", "guests", "events", "preview", *commerce.MADE})
+SEED_NAMES = frozenset({"customers", "guests", "events", "idempotency", "preview", *commerce.MADE})
 IDEMPOTENCY_KEY_SIZE_MAX_CHARACTERS = 255
 FAULTS = {
     400: {"type": "invalid_request_error", "message": "Invalid request."},
@@ -53,7 +53,8 @@ class Stripe(Simulator):
     def seed(self, document: Mapping[str, Any]) -> None:
         """An event may carry `delivery_success: false`, which only the filter of the events list sees.
 
-        `preview`: whether the account may run redaction jobs. A seed of customers clears what hung on the earlier ones.
+        `preview`: whether the account may run redaction jobs. `idempotency`: the keys that are remembered. A seed of
+        customers clears what hung on the earlier ones.
         """
         check_seed_names(document, SEED_NAMES)
         if "customers" in document:
@@ -72,7 +73,7 @@ class Stripe(Simulator):
                     self.state[target] = {each["id"]: each for each in made}
         except KeyError as lacking:
             raise SeedError(f"the seed lacks {lacking}") from lacking
-        self.state["preview"] = document.get("preview", self.state["preview"])
+        self.state |= {name: document[name] for name in ("idempotency", "preview") if name in document}
         if "events" in document:
             self.state["events"] = [{**objects.event("ping", {}, created), **each} for each in document["events"]]
 

@@ -170,6 +170,7 @@ DEEDS: dict[tuple[str, str], Callable[[State, Call, Headers], Reply]] = {
     ("GET", "/v1/checkout/sessions"): list_sessions,
     ("GET", "/v1/events"): list_events,
     ("POST", preview.JOBS): _of_preview(preview.create_job),
+    ("GET", preview.JOBS): _of_preview(preview.list_jobs),
     ("GET", preview.JOB): _of_preview(preview.get_job),
     ("POST", f"{preview.JOB}/run"): _of_preview(preview.run_job),
     ("POST", f"{preview.JOB}/validate"): _of_preview(preview.validate_job),

@@ -46,8 +46,9 @@ _CREATED = {
     "objects": {"type": "object", "properties": dict.fromkeys(_OBJECTS, _IDS)},
     "validation_behavior": _BEHAVIOR,
 }
+_LISTED = {"limit": {"type": "integer"}, "expand": _IDS, "status": _TEXT, "starting_after": _TEXT}
 PATHS: dict[str, Any] = {
-    JOBS: {"post": _operation(_CREATED, ("objects",))},
+    JOBS: {"post": _operation(_CREATED, ("objects",)), "get": _operation(_LISTED)},
     JOB: {"get": _operation()},
     f"{JOB}/run": {"post": _operation()},
     f"{JOB}/validate": {"post": _operation()},
@@ -81,6 +82,13 @@ def create_job(state: State, call: Call, headers: Headers) -> Reply:
     }
     state["redaction_jobs"][job["id"]] = job
     return Reply(200, dict(job), effect="privacy.redaction_job.created")
+
+
+def list_jobs(state: State, call: Call, _: Headers) -> Reply:
+    """What a job is about has to be asked for (`objects` is expandable)."""
+    shown = {"data.objects"} & {*call.parameters.get("expand", ())}
+    jobs = [{**each, "objects": each["objects"] if shown else None} for each in state["redaction_jobs"].values()]
+    return objects.page(call.template, jobs, call.parameters, lambda _: True)
 
 
 def get_job(state: State, call: Call, _: Headers) -> Reply:

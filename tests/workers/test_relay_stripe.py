@@ -176,11 +176,19 @@ def test_a_wrong_key_or_a_missing_permission_halts_the_processor(scene: Scene) -
 def test_another_refusal_parks_the_relay(scene: Scene) -> None:
     scene.stripe.faults([{"method": "POST", "status": 400}])
     assert scene.refusal().permanent
+
+
+def test_what_has_changed_since_the_last_attempt_is_written_under_a_new_key(scene: Scene) -> None:
     scene.again()
     scene.stripe.seed({"customers": [KARI]})
     with pytest.raises(RelayError) as caught:
         scene.again(occurred_at_ms=0)
-    assert (caught.value.reason, caught.value.permanent) == ("idempotency_mismatch", True)
+    assert (caught.value.reason, caught.value.permanent, caught.value.new_epoch) == (
+        "idempotency_mismatch",
+        False,
+        True,
+    )
+    assert scene.again(occurred_at_ms=0, attempt_epoch=2) is Outcome.REMOVED
 
 
 @pytest.mark.parametrize(
@@ -214,7 +222,7 @@ def test_it_does_not_take_another_read_back_for_success(scene: Scene, body: obje
 def test_a_customer_with_another_address_is_left_alone(scene: Scene) -> None:
     other = {"object": "list", "url": "/v1/customers", "has_more": False}
     listed = {**other, "data": [{"object": "customer", "id": "cus_kari", "email": "ola@example.no"}]}
-    scene.stripe.faults([{"method": "GET", "body": listed, "count": 2}])
+    scene.stripe.faults([{"method": "GET", "body": listed, "count": 3}])  # two spellings, and the search
     assert scene.again() is Outcome.NOT_FOUND
     assert scene.effects() == []
 

@@ -69,8 +69,9 @@ def relay_error(error: stripe.StripeError, now_ms: int) -> RelayError:
         return RelayError("unauthorized", halt=True)
     headers = _headers(error)
     retry_after = headers.get("Retry-After")
-    if isinstance(error, stripe.IdempotencyError):
-        return RelayError("idempotency_mismatch", permanent=True, status=error.http_status)
+    if isinstance(error, stripe.IdempotencyError) and error.http_status != HTTPStatus.CONFLICT:
+        # The step has other parameters than when it was tried before: a newer name, or a mark that came meanwhile.
+        return RelayError("idempotency_mismatch", new_epoch=True, status=error.http_status)
     if isinstance(error, stripe.RateLimitError):  # also a 400 with the code rate_limit
         return error_for_status(HTTPStatus.TOO_MANY_REQUESTS, retry_after, now_ms)
     failure = error_for_status(error.http_status, retry_after, now_ms)

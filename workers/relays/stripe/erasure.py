@@ -94,6 +94,8 @@ def _delete_tax_ids(client: stripe.StripeClient, customer_id: str) -> None:
 
 def _blank(client: stripe.StripeClient, customer: stripe.Customer, action: RelayAction) -> None:
     """Empty every field that has something; the mark is what the event of the deletion will repeat."""
+    if _is_blank(customer, action.reference):
+        return
     metadata = part(customer, "metadata")
     names = metadata.to_dict() if metadata is not None else {}
     changes: dict[str, object] = {name: "" for name in BLANKED if part(customer, name)}

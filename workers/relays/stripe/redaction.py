@@ -18,6 +18,7 @@ from workers.relays.stripe.survey import KINDS, Survey
 JOBS = "/v1/privacy/redaction_jobs"
 VERSION = "2026-10-28.preview"
 OBJECTS_PER_JOB = 10
+JOBS_LISTED = 100
 VALIDATION_S, REDACTION_S, DAY_S = 60.0, 3600.0, 86_400.0
 SETTLED_WITHIN_MS = 30 * 86_400_000
 UNDER_WAY = {"created": VALIDATION_S, "validating": VALIDATION_S, "ready": VALIDATION_S, "redacting": REDACTION_S}
@@ -58,9 +59,19 @@ def _chunks(objects: Sequence[str]) -> Iterator[dict[str, list[str]]]:
 
 
 def _create(client: stripe.StripeClient, chunk: Mapping[str, list[str]], key: str) -> str:
+    # A job whose creation was never answered is found by what it is about: a second would lock out the first.
+    jobs = _call(client, "get", JOBS, of_job=False, limit=JOBS_LISTED, expand=["data.objects"]).get("data")
+    for each in jobs if isinstance(jobs, list) else ():
+        if is_id(each.get("id"), "prj") and each.get("status") != "canceled" and _holds(each, chunk):
+            return str(each["id"])
     # "fix" only detaches and cancels what is unused (https://docs.stripe.com/privacy/redaction); the rest it refuses.
     job = _call(client, "post", JOBS, key, objects=chunk, validation_behavior="fix")
     return str(job["id"])
+
+
+def _holds(job: Mapping[str, Any], chunk: Mapping[str, list[str]]) -> bool:
+    objects = job.get("objects")
+    return isinstance(objects, dict) and {kind: ids for kind, ids in objects.items() if ids} == chunk
 
 
 def _advance(
@@ -82,13 +93,17 @@ def _advance(
 def _settle_later(
     client: stripe.StripeClient, job_id: str, action: RelayAction, notes: Mapping[str, Any], now_ms: int
 ) -> None:
-    failed_since_ms = notes.get("failed_since_ms", now_ms)
+    """Have the job validated once more, and wait a day. A replay by an operator, a new epoch, begins another month."""
+    failed = notes.get("failed", {})
+    if failed.get("epoch") != action.attempt_epoch:
+        failed = {"epoch": action.attempt_epoch, "since_ms": now_ms, "validations": 0}
     reason = _why(client, job_id)
-    if now_ms - failed_since_ms > SETTLED_WITHIN_MS:
+    if now_ms - failed["since_ms"] > SETTLED_WITHIN_MS:
         raise RelayError(reason, permanent=True)
-    key = action.idempotency_key(f"validate-{job_id}-day{now_ms // 86_400_000}")
+    failed = {**failed, "validations": failed["validations"] + 1}
+    key = action.idempotency_key(f"validate-{job_id}-{failed['validations']}")
     _call(client, "post", f"{JOBS}/{job_id}/validate", key)
-    raise RelayWait(reason, DAY_S, {**notes, "failed_since_ms": failed_since_ms}, keeps_addresses=False)
+    raise RelayWait(reason, DAY_S, {**notes, "failed": failed}, keeps_addresses=False)
 
 
 def _why(client: stripe.StripeClient, job_id: str) -> str:

@@ -1,7 +1,7 @@
 """Before an erasure: what Stripe holds of the person, what of it has to stay, and until when."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -55,7 +55,7 @@ class Survey:
         return cls(**notes.get("survey", {}))
 
     def notes(self) -> dict[str, Any]:
-        return {"survey": {name: getattr(self, name) for name in self.__slots__}}
+        return {"survey": asdict(self)}
 
     @property
     def reason(self) -> str | None:
@@ -89,7 +89,7 @@ def survey(client: stripe.StripeClient, connection: StripeConnection, emails: Se
     RelayError `active_subscription`, permanent, if one still runs: to delete its customer would end it at once, and
     that is for the operator and the person to decide. What was known of a customer that is deleted by now stays.
     """
-    found = Survey(**known.notes()["survey"])
+    found = Survey.of(known.notes())
     found.held = {}
     for customer in customers_of(client, emails):
         if customer.id not in found.customers:
