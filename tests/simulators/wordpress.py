@@ -37,6 +37,7 @@ def empty_site() -> dict[str, Any]:
         "plugin": True,
         "adapters": ["mailpoet"],
         "lists": ["newsletter", "offers"],
+        "needless": [],
         "subscribers": {},
         "used_ids": [],
         "withdrawals": [],

@@ -110,9 +110,11 @@ class Plugin:
         return "removed", None
 
     def _give(self, document: dict[str, Any]) -> Reply:
-        """Purposes that no list stands for are passed over."""
+        """`lists`: purposes that a list stands for; `needless`: those that the site says need none."""
         if not self.state["adapters"]:
             return Reply(200, {"outcome": "not_covered", "reason": "no_adapter"})
+        if not {*document["purposes"]} <= {*self.state["lists"], *self.state["needless"]}:
+            return Reply(200, {"outcome": "not_covered", "reason": "purpose_without_list"})
         mapped = [each for each in document["purposes"] if each in self.state["lists"]]
         for email in document["emails"]:
             empty: dict[str, Any] = {"purposes": {}, "retained": None}

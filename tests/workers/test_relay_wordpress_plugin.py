@@ -58,6 +58,10 @@ def test_confirmed_consent_subscribes_and_is_seen_to_be_so(site: SimulatorProces
 def test_a_purpose_without_a_list_is_left_to_a_person(site: SimulatorProcess, connection: Any) -> None:
     site.seed({"lists": ["newsletter"]})
     assert DEEDS["give"](ACTION, connection) == RelayResult(Outcome.NOT_COVERED, "purpose_without_list")
+    site.seed({"needless": ["offers"]})
+    assert DEEDS["give"](ACTION, connection) == DONE
+    site.seed({"lists": [], "needless": ["newsletter", "offers"], "subscribers": []})
+    assert DEEDS["give"](ACTION, connection) == RelayResult(Outcome.NOT_FOUND, "no_list_needed")
     site.seed({"adapters": []})
     assert DEEDS["give"](ACTION, connection) == RelayResult(Outcome.NOT_COVERED, "no_adapter")
 

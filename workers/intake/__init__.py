@@ -22,8 +22,18 @@ def _take_gmail(context: Context) -> int:
     return take(context)
 
 
+def _take_wordpress(context: Context) -> int:
+    from workers.intake.wordpress import take
+
+    return take(context)
+
+
 # Name of a source -> what asks it; returns how many deliveries were taken in.
-SOURCES: Mapping[str, Callable[[Context], int]] = {"stripe": _take_stripe, "gmail": _take_gmail}
+SOURCES: Mapping[str, Callable[[Context], int]] = {
+    "stripe": _take_stripe,
+    "gmail": _take_gmail,
+    "wordpress": _take_wordpress,
+}
 
 
 def take_all(context: Context) -> int:

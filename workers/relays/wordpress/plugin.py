@@ -31,14 +31,15 @@ def withdraw(action: RelayAction, connection: WordPressConnection) -> RelayResul
 
 
 def give(action: RelayAction, connection: WordPressConnection) -> RelayResult:
-    """A purpose that the site has no list for is a person's task, not done."""
+    """A purpose of which the site has not said what belongs to it is a person's task: the plugin answers not_covered.
+    Of one that needs no list there it says unknown, and where that is so of all there was nothing to do."""
     result = _ask(action, connection, "give", SETTING, purposes=list(action.purposes))
     if result.outcome is Outcome.DONE:
         told = set(states(action, connection).values())
         if UNSUBSCRIBED in told:
             raise RelayError("read_back_failed")
-        if UNKNOWN in told:
-            return RelayResult(Outcome.NOT_COVERED, "purpose_without_list")
+        if told == {UNKNOWN}:
+            return RelayResult(Outcome.NOT_FOUND, "no_list_needed")
     return result
 
 
