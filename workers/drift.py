@@ -18,12 +18,15 @@ from ledger.expectation import addresses_to_ask, expectations
 from ledger.recorder import Recorder
 from ledger.restriction import open_restricted
 from schemas.log_line import error_fields, log
+from workers.allowance import Allowance, within
 from workers.context import Context, now_ms
+from workers.pace import PACES
 from workers.relays import OBSERVERS
 from workers.relays.action import Presence, RelayAction, RelayError
 
 BUDGET_S = 8.0  # what is not urgent waits so long at most
 PACE_S = 0.25  # between two people: a processor answers our relays at the same time
+COMPARISON_S = 20.0  # of one person with one processor: a slice must end within its job's time
 REST_MS = 15 * 60_000  # for a processor that failed
 BATCH_PEOPLE = 50
 REASON = "drift_check"
@@ -160,8 +163,10 @@ class _Slice:
 
     def _observe(self, processor: str, addresses: tuple[str, ...], purposes: tuple[str, ...]) -> Mapping[str, Presence]:
         action = RelayAction(secrets.token_hex(16), addresses, purposes, now_ms(), 1)
+        allowance = Allowance(time.monotonic() + COMPARISON_S, PACES.get(processor))
         try:
-            seen: Mapping[str, Presence] = OBSERVERS[processor](action, self._reached[processor])
+            with within(allowance):
+                seen: Mapping[str, Presence] = OBSERVERS[processor](action, self._reached[processor])
         except RelayError:
             raise
         except Exception as error:

@@ -4,6 +4,7 @@ A processor that cannot be asked, or fails, is named with its reason: an answer 
 """
 
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,11 +17,14 @@ from ledger.log import NewEntry, append_many, new_id
 from schemas.entry import Entry, Kind, format_time
 from schemas.log_line import error_fields, log
 from schemas.policy import Policy, Processor
+from workers.allowance import Allowance, within
 from workers.context import Context, now_ms
+from workers.pace import PACES
 from workers.relays import EXPORTERS
 from workers.relays.action import RelayAction, RelayError
 
 FORMAT = "samtykke-export/1"
+EXPORT_S = 10 * 60.0  # of one processor: a mailbox may hold a person's mails of many years
 NOT_READ = "not_read"  # in the place of a part that a processor did not let us read
 NOT_CONNECTED, PAUSED, FAILED, NOTHING_TO_ASK = "processor_not_connected", "paused", "export_failed", "no_address"
 
@@ -114,7 +118,8 @@ def _ask(context: Context, processor: str, action: RelayAction) -> Mapping[str, 
         connected = context.connections.to(processor)
         if connected is None or processor not in EXPORTERS:
             return NOT_CONNECTED
-        return EXPORTERS[processor](action, connected)
+        with within(Allowance(time.monotonic() + EXPORT_S, PACES.get(processor))):
+            return EXPORTERS[processor](action, connected)
     except RelayError as error:
         log.warning("export_not_whole", processor=processor, reason=error.reason)
         return error.reason

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from ledger.tables import relay
+from ledger.drift import standing
+from ledger.tables import relay, subject
 from schemas.stripe.echo import mark_of
 from tests.ledger.desk import KARI, MINUTE_MS, Desk, sign_up, unconfirmed, withdrawal
 from tests.simulators.process import SimulatorProcess
 from tests.world import World, settings_for
-from workers import drift
+from workers import drift, jobs
 from workers.context import now_ms
 from workers.export import export
 
@@ -134,6 +135,18 @@ def test_who_leaves_by_the_newsletters_own_link_is_withdrawn_everywhere(company:
     assert company.desk.check() == "withdrawn"
     company.desk.world.carry(urgent=True)
     assert company.subscribed() == dict.fromkeys(PROCESSORS, [OTHER])
+
+
+def test_the_job_of_the_relays_goes_on_with_a_sweep_that_is_due(company: Company) -> None:
+    given(company)
+    with company.desk.database.write() as connection:
+        connection.execute(update(subject).values(created_at_ms=0))
+    jobs.set_up(company.desk.world.context("relay"))
+    jobs.relay()
+    with company.desk.database.read() as connection:
+        last = standing(connection).finished
+    assert last is not None
+    assert (last.people, dict(last.counts)) == (1, {"same": 3})
 
 
 def test_where_everybody_says_the_same_nothing_happens(company: Company) -> None:
