@@ -68,8 +68,9 @@ def _message_id(settings: Settings) -> str:
     from workers.relays.google.calls import READING, SENDING, call, document_of
 
     connection = _connection(settings, "gmail")
-    message, message_id = EmailMessage(), f"<{secrets.token_hex(16)}@{settings.mail_from.rpartition('@')[2]}>"
-    message["To"], message["Subject"], message["Message-ID"] = settings.gmail_mailbox, "Samtykke: sandbox", message_id
+    message, message_id = EmailMessage(), f"{secrets.token_hex(16)}@{settings.mail_from.rpartition('@')[2]}"
+    message["To"], message["Subject"] = settings.gmail_mailbox, "Samtykke: sandbox"
+    message["Message-ID"] = f"<{message_id}>"
     message.set_content("A check of the vendor's sandbox. It can be deleted.")
     base = f"{connection.api_base.rstrip('/')}/gmail/v1/users/me/messages"
     raw = base64.urlsafe_b64encode(bytes(message)).decode()

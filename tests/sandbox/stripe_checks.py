@@ -31,10 +31,10 @@ def connection_of(settings: Settings) -> StripeConnection:
 
 
 @contextmanager
-def customer(settings: Settings, email: str | None = None) -> Iterator[tuple[stripe.StripeClient, str, str]]:
+def customer(settings: Settings) -> Iterator[tuple[stripe.StripeClient, str, str]]:
     """(client, id, address in mixed case) of a customer that is gone afterwards."""
     client = open_client(connection_of(settings))
-    address = email or f"Sandbox.{secrets.token_hex(6)}@Example.org"
+    address = f"Sandbox.{secrets.token_hex(6)}@Example.org"
     made = client.v1.customers.create({"email": address, "name": "Sandbox", "metadata": {"kept": "1", "unset": "1"}})
     try:
         yield client, made.id, address
