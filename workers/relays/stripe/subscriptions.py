@@ -10,6 +10,7 @@ from workers.relays.action import RelayAction, RelayError
 from workers.relays.stripe.listing import every, part
 
 PAUSED_MARK = "paused_for_restriction"
+PAUSE = {"behavior": "keep_as_draft"}
 # A first payment that never came. `canceled` is left out by Stripe's list (API reference, "List subscriptions").
 NEVER_BEGUN = frozenset({"incomplete", "incomplete_expired"})
 
@@ -25,7 +26,7 @@ def pause(client: stripe.StripeClient, customer_id: str, action: RelayAction) ->
     """Stop the collection; invoices are kept as drafts, so nothing is lost. One that was paused already is left."""
     for subscription in running(client, customer_id):
         if part(subscription, "pause_collection") is None:
-            changes = {"pause_collection": {"behavior": "keep_as_draft"}, "metadata": {PAUSED_MARK: action.reference}}
+            changes = {"pause_collection": PAUSE, "metadata": {PAUSED_MARK: action.reference}}
             _write(client, subscription.id, changes, action.idempotency_key(f"pause-{subscription.id}"), _is_paused)
 
 
@@ -51,7 +52,7 @@ def _write(
 
 
 def _is_paused(subscription: stripe.Subscription) -> bool:
-    return bool(part(subscription, "pause_collection", "behavior") == "keep_as_draft")
+    return bool(part(subscription, "pause_collection", "behavior") == PAUSE["behavior"])
 
 
 def _is_resumed(subscription: stripe.Subscription) -> bool:
