@@ -32,7 +32,7 @@ ASKING = frozenset({"consent_collection", "custom_fields", "custom_text"})
 
 
 def project_report(event: Event, _policy: Policy) -> Message:
-    return _reported(event, STATED[read_event_type(event)])
+    return IGNORED if is_echo(event) else _reported(event, STATED[read_event_type(event)])
 
 
 def project_customer(event: Event, policy: Policy) -> Message:

@@ -1,10 +1,13 @@
 """Which events of Stripe are about what our own relay has done there."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from schemas.policy import load_policy
 from schemas.stripe.echo import ERASURE_MARK, is_echo
+from schemas.stripe.event import project_event
 
 REFERENCE = "5a3c" * 8
 
@@ -45,3 +48,11 @@ def test_a_change_is_known_by_the_key_that_names_what_was_changed(kind: str, cha
 )
 def test_a_deletion_has_no_key_and_is_known_by_the_mark(kind: str, metadata: object, expected: bool) -> None:
     assert is_echo(event(kind, {"id": "cus_1", "metadata": metadata})) is expected
+
+
+@pytest.mark.parametrize(("metadata", "expected"), [({ERASURE_MARK: REFERENCE}, None), ({}, "customer_deleted")])
+def test_only_a_deletion_by_somebody_else_is_reported(metadata: dict[str, str], expected: str | None) -> None:
+    policy = load_policy(Path("policy.toml"))
+    about = {"id": "evt_1", "created": 1_790_000_000, "livemode": True}
+    document = event("customer.deleted", {"id": "cus_1", "object": "customer", "metadata": metadata}) | about
+    assert project_event(document, policy, "any")[1].reported == expected
