@@ -28,7 +28,7 @@ STOP_WAIT_S = 150.0
 POLL_S = 0.05
 READY_LINE = "Samtykke is ready."
 # Compiled modules come along (a copy keeps their times, so they stay valid), but not while they are being written.
-LEFT_OUT = (".env", ".samtykke.env*", ".venv", ".git", ".*_cache", ".hypothesis", "var", "docs", "wordpress", "*.pyc.*")
+LEFT_OUT = (".env", ".samtykke.env*", ".venv", ".git", ".*_cache", ".hypothesis", "var", "docs", "*.pyc.*")
 LEAKING = ("GUNICORN_CMD_ARGS", "PROMETHEUS_MULTIPROC_DIR", "FLASK_APP")
 
 

@@ -23,9 +23,9 @@ def mail_both_links(world: World) -> None:
     world.carry()
 
 
-def mail_request(world: World, right: str = "access", language: str = "nb") -> None:
+def mail_request(world: World, right: str = "access", language: str = "nb", email: str = ADDRESS) -> None:
     """Somebody has asked for something in Kari's name."""
-    message = Message(MessageType.REQUEST, "form:contact", email=ADDRESS, right=right, language=language)
+    message = Message(MessageType.REQUEST, "form:contact", email=email, right=right, language=language)
     desk = Desk(world)
     desk.accept(desk.delivery(message), now_ms())
     world.record()
