@@ -30,6 +30,7 @@ GUIDES, SENDERS = ROOT / "docs" / "guides", ROOT / "docs" / "senders"
 README_LINES_MAX = 250
 # In the documents, but not settings of the service.
 OTHER_VARIABLES = {
+    "DISABLE_WP_CRON",
     "GUNICORN_CMD_ARGS",
     "SAMTYKKE_NO_POINTER",
     "SAMTYKKE_URL",
@@ -145,7 +146,8 @@ def test_every_command_and_option_in_the_documents_exists(call: str) -> None:
 
 
 def test_every_setting_in_the_documents_exists() -> None:
-    known = {option.name for option in OPTIONS} | OTHER_VARIABLES
+    constants = re.findall(r"samtykke_setting\( '([A-Z_]+)'", text_of("wordpress/samtykke.php"))
+    known = {option.name for option in OPTIONS} | OTHER_VARIABLES | {f"SAMTYKKE_{name}" for name in constants}
     for page in PAGES:
         for name in re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", code_of(page.read_text(encoding="utf-8"))):
             is_known = name in known or name.removesuffix("_FILE") in known or name.startswith("FORM_SECRETS_")
