@@ -27,8 +27,9 @@ ERRORS = {
     403: ("rest_forbidden", "Sorry, you are not allowed to do that."),
     500: ("internal_server_error", "<p>There has been a critical error on this website.</p>"),
 }
-ERASERS = {"wordpress-comments": "remove", "samtykke-account": "remove"}
-EXPORTERS = ["wordpress-user", "wordpress-comments"]
+MAILPOET = "mailpet-subscriber"  # so written: lib/Config/PersonalDataErasers.php of MailPoet
+ERASERS = {"wordpress-comments": "remove", MAILPOET: "remove", "samtykke-account": "remove"}
+EXPORTERS = ["wordpress-user", "wordpress-comments", MAILPOET]
 
 
 def empty_site() -> dict[str, Any]:

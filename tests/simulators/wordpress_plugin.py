@@ -44,6 +44,7 @@ CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "page": lambda value: isinstance(value, int) and value > 0,
     "after": lambda value: isinstance(value, int) and value >= 0,
 }
+ERASER_NAMES = {"mailpet-subscriber": "MailPoet Subscribers"}
 PROFILE = ("email", "first_name", "last_name", "company")
 
 
@@ -190,7 +191,9 @@ class Plugin:
         return Reply(200, body)
 
     def _erasers(self, _: dict[str, Any]) -> Reply:
-        return Reply(200, {"erasers": [{"key": key, "name": key} for key in self.state["erasers"]]})
+        return Reply(
+            200, {"erasers": [{"key": key, "name": ERASER_NAMES.get(key, key)} for key in self.state["erasers"]]}
+        )
 
     def _erase(self, document: dict[str, Any]) -> Reply:
         key, email = document["eraser"], document["email"].lower()
@@ -201,6 +204,8 @@ class Plugin:
             before = len(self.state["users"])
             self.state["users"] = [user for user in self.state["users"] if user["email"].lower() != email]
             removed, retained, left = before > len(self.state["users"]), False, 0
+        elif key == "mailpet-subscriber":
+            removed, retained, left = self.state["subscribers"].pop(email, None) is not None, False, 0
         else:
             held = self.state["stored"].get(key, {}).get(email, 0)
             removed, retained = manner == "remove" and held > 0, manner == "retain" and held > 0
@@ -219,6 +224,8 @@ class Plugin:
         held = self.state["stored"].get(key, {}).get(email, 0)
         if key == "wordpress-user":
             held = int(find_user(self.state, email) is not None)
+        if key == "mailpet-subscriber":
+            held = int(email in self.state["subscribers"])
         items = [
             {"group_label": key, "item_id": f"{key}-{number}", "data": [{"name": "Email", "value": email}]}
             for number in range(held)

@@ -92,6 +92,8 @@ def test_an_account_that_no_eraser_deletes_is_left(site: SimulatorProcess, conne
 @pytest.mark.parametrize(
     ("plugin", "erasers", "result"),
     [
+        ("mailpoet", {}, left("mailpoet_without_eraser")),
+        ("mailpoet", {"mailpet-subscriber": "remove"}, REMOVED),
         ("fluentform", {}, left("fluentform_without_eraser")),
         ("gravityforms", {"gravityforms-eraser": "nothing"}, left("gravityforms_without_eraser")),
         ("gravityforms", {"samtykke-gravityforms": "remove"}, REMOVED),

@@ -141,8 +141,8 @@ def test_a_role_is_added_to_the_others_and_taken_away_again(site: SimulatorProce
 
 def test_an_account_is_made_once_for_who_has_none(site: SimulatorProcess, connection: Any) -> None:
     site.seed({"users": []})
-    action = replace(ACTION, product=COURSE)
-    site.faults([{"path_prefix": "/wp-json/wp/v2/users", "method": "POST"}])  # the search keeps its true answer
+    action = replace(ACTION, product=COURSE, emails=("old@example.no", KARI))
+    site.faults([{"path_prefix": "/wp-json/wp/v2/users", "method": "POST", "count": 2}])  # the searches stay true
     site.faults([{"path_prefix": "/wp-json/wp/v2/users", "status": 502, "after_effect": True}])
     assert refusal(DEEDS["grant_access"], action, connection).reason == "server_error"
     assert DEEDS["grant_access"](action, connection) == DONE

@@ -21,8 +21,9 @@ PAGES_MAX = 500  # of one eraser or exporter for one address
 BUDGET_S = 30.0  # of one attempt, whose lease ends after 60; what is left is for the next
 ACCOUNT = "wordpress-user"  # the exporter of the account itself; no eraser of core's deletes that
 GRAVITY_FORMS = "gravityforms"
-# Form plugins that keep what was sent: folder, and what the keys of its eraser contain. None: it has no eraser.
-# The eraser of Gravity Forms is not asked for its word: it only covers forms that were set up for it.
+# Plugins that keep what was sent: folder, and what the key or name of its eraser contains. None: it has no eraser.
+# The eraser of Gravity Forms is not taken at its word: it only covers forms that were set up for it. That of MailPoet
+# has the key `mailpet-subscriber` and the name "MailPoet Subscribers" (lib/Config/PersonalDataErasers.php).
 KEEPERS: Mapping[str, str | None] = {
     GRAVITY_FORMS: "samtykke-gravityforms",
     "flamingo": "flamingo",
@@ -30,6 +31,7 @@ KEEPERS: Mapping[str, str | None] = {
     "forminator": "forminator",
     "ninja-forms": "ninja",
     "mailpoet": "mailpoet",
+    "newsletter": "newsletter",
     "fluentform": None,
 }
 
@@ -99,11 +101,11 @@ def without_eraser(connection: WordPressConnection) -> list[str]:
     plugins = call(connection, "about").get("plugins")
     if not isinstance(plugins, list):
         raise RelayError("unexpected_answer")
-    keys = _keys(connection, "erasers")
+    names = [f"{each['key']} {each.get('name')}".lower() for each in _listed(connection, "erasers")]
     return [
         folder
         for folder, part in KEEPERS.items()
-        if folder in plugins and (part is None or not any(part in key for key in keys))
+        if folder in plugins and (part is None or not any(part in name for name in names))
     ]
 
 
@@ -155,10 +157,14 @@ def _export_page(connection: WordPressConnection, email: str, key: str, page: in
 
 
 def _keys(connection: WordPressConnection, route: str) -> list[str]:
-    """Of the erasers or exporters, in the site's order; none at all is no answer, for core brings some."""
+    return [each["key"] for each in _listed(connection, route)]
+
+
+def _listed(connection: WordPressConnection, route: str) -> list[dict[str, Any]]:
+    """The erasers or exporters, in the site's order; none at all is no answer, for core brings some."""
     listed = call(connection, route).get(route)
     items = listed if isinstance(listed, list) else []
-    keys = [key for each in items if isinstance(each, dict) and isinstance(key := each.get("key"), str)]
-    if not keys or len(keys) < len(items):
+    found = [each for each in items if isinstance(each, dict) and isinstance(each.get("key"), str)]
+    if not found or len(found) < len(items):
         raise RelayError("unexpected_answer")
-    return keys
+    return found

@@ -102,7 +102,9 @@ def states(action: RelayAction, connection: WordPressConnection) -> dict[str, st
 def _ask(
     action: RelayAction, connection: WordPressConnection, route: str, allowed: frozenset[Outcome], **members: object
 ) -> RelayResult:
-    answer = call(connection, route, reference=action.reference, emails=list(action.emails), **members)
+    # The newest first: what is given, or made, is for that one.
+    emails = list(reversed(action.emails))
+    answer = call(connection, route, reference=action.reference, emails=emails, **members)
     try:
         outcome = Outcome(str(answer.get("outcome")))
     except ValueError:

@@ -104,7 +104,7 @@ def _create(rest: Rest, action: RelayAction) -> dict[str, Any]:
     members = {
         # No address in it: the name of an account is part of public URLs.
         "username": f"member-{action.reference[:16]}",
-        "email": action.emails[0],
+        "email": action.emails[-1],  # the newest
         "password": secrets.token_urlsafe(32),
         "roles": ["subscriber"],
     }

@@ -91,7 +91,7 @@ def grant(rest: Rest, action: RelayAction, product_id: int) -> RelayResult:
         made = rest.write(
             ORDERS,
             customer_id=next((each["id"] for each in customers(rest, action.emails)), 0),
-            billing={"email": action.emails[0]},
+            billing={"email": action.emails[-1]},  # the newest
             set_paid=True,
             status="completed",
             transaction_id=transaction,
