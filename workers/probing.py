@@ -13,10 +13,13 @@ from urllib.parse import quote
 
 import stripe
 
+from workers.intake.mailbox import GmailConnection, Mailbox
 from workers.outgoing import OutgoingError
 from workers.relays import google
 from workers.relays.action import RelayError, error_for_status, error_for_transport
 from workers.relays.google import GoogleConnection
+from workers.relays.google.calls import SENDING
+from workers.relays.google.calls import call as call_google
 from workers.relays.stripe import StripeConnection, open_client, relay_error
 from workers.relays.wordpress.answers import ExistsError, GoneError, NoRouteError
 from workers.relays.wordpress.connection import WordPressConnection, WpEngineConnection
@@ -166,8 +169,26 @@ def _google(connection: GoogleConnection) -> Iterator[Probe]:
         yield Probe(part.replace("_", " "), reason)
 
 
+def _gmail(connection: GmailConnection) -> Iterator[Probe]:
+    """The mailbox that mail comes from, and that mail is sent as: scopes of their own."""
+    yield _attempt("reading", lambda: _read_mailbox(connection))
+    yield _attempt("sending", lambda: _may_send(connection))
+
+
+def _read_mailbox(connection: GmailConnection) -> str:
+    Mailbox(connection).newest_place()
+    return ""
+
+
+def _may_send(connection: GmailConnection) -> str:
+    """A token for that scope is all that can be had without sending; with it nothing can be read, which is no fault."""
+    call_google(connection, SENDING, "GET", f"{connection.api_base.rstrip('/')}/gmail/v1/users/me/profile")
+    return "a token is given"
+
+
 PROBES: Mapping[str, Callable[[Any], Iterator[Probe]]] = {
     "wordpress": _wordpress,
     "stripe": _stripe,
     "google": _google,
+    "gmail": _gmail,
 }

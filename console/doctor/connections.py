@@ -10,6 +10,7 @@ GUIDES = {
     "wordpress": "docs/guides/connect-wordpress.md",
     "stripe": "docs/guides/connect-stripe.md",
     "google": "docs/guides/connect-google.md",
+    "gmail": "docs/senders/gmail.md",
 }
 # Where one processor means something else by it than the others do.
 OF_PROCESSOR: Mapping[tuple[str, str], str] = {
@@ -63,7 +64,7 @@ def check(operator: Operator) -> Iterator[Finding]:
     from workers.relays.action import RelayError
 
     yield from _key_mode(operator)
-    for processor in operator.context.policy.processors:
+    for processor in (*operator.context.policy.processors, *_mailbox(operator)):
         try:
             connection = operator.context.connections.to(processor)
         except RelayError as error:
@@ -92,6 +93,11 @@ def remedy(processor: str, part: str, reason: str) -> str:
             f"or take {part} out of the settings"
         )
     return OF_PROCESSOR.get((processor, reason)) or REMEDIES.get(reason) or GUIDES[processor]
+
+
+def _mailbox(operator: Operator) -> list[str]:
+    """Where mail comes from, and as which it is sent, if there is one."""
+    return ["gmail"] if operator.settings.gmail_mailbox else []
 
 
 def _key_mode(operator: Operator) -> Iterator[Finding]:

@@ -205,6 +205,17 @@ def test_a_scope_that_was_not_granted_is_named(clinic: Clinic) -> None:
     assert clinic.told("google")["groups"][0] == "ok"
 
 
+def test_a_mailbox_that_may_be_read_and_not_sent_from_is_told(clinic: Clinic) -> None:
+    google = clinic.simulators["google"]
+    google.seed({"groups": {GROUP: []}, "grants": [f"https://www.googleapis.com/auth/{READING}"]})
+    key = google.service_account_path.read_text()
+    clinic.connect("google", gmail_credentials=key, gmail_mailbox="post@example.no", gmail_api_base=google.url)
+    told = clinic.told("gmail")
+    assert told["reading"][0] == "ok"
+    assert told["sending"][0] == "fault"
+    assert "gmail.send" in told["sending"][1]
+
+
 def test_every_scope_has_a_remedy_that_names_it() -> None:
     for scope, part in PARTS.items():
         assert scope in remedy("google", part, f"{part}_scope_missing")
