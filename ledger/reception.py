@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from ledger.identity import address_tags
 from ledger.inbox import Delivery, PendingWithdrawal
 from ledger.keyring import Keyring
+from ledger.links import Link
 from schemas.address import parse_address
-from schemas.message import Message, MessageType, comparable, format_message
+from schemas.message import Message, MessageType, format_both
 from schemas.policy import Policy
 from schemas.refusal import NotUnderstood
 from schemas.understanding import comparable_parked, format_parked, read_sender_id, understand
@@ -54,16 +55,13 @@ class Reception:
 
     def delivery_of_message(self, message: Message, sender_id: str | None, signed: Signed | None = None) -> Delivery:
         """A message as a delivery; `signed` as above."""
-        signed = signed or _NOBODY
-        return Delivery(
-            message.source,
-            comparable(message),
-            format_message(message),
-            sender_id,
-            signed.key_id,
-            withdrawal=self._pending(message),
-            signed_at_ms=signed.at_ms,
-        )
+        return _delivery(message, sender_id, signed or _NOBODY, self._pending(message))
+
+    def withdrawal_by_link(self, link: Link, source: str, method: str, sender_id: str | None = None) -> Delivery:
+        """What whoever holds a withdrawal link asks for: all of it stops at once, whoever they are."""
+        message = Message(MessageType.LINK_WITHDRAWAL, source, link_id=link.id.hex(), method=method)
+        stopped = PendingWithdrawal(link.purposes or tuple(self.policy.purposes), subject=link.subject)
+        return _delivery(message, sender_id, _NOBODY, stopped)
 
     def _pending(self, message: Message) -> PendingWithdrawal | None:
         """What a withdrawal stops in the very transaction that accepts it."""
@@ -71,3 +69,10 @@ class Reception:
             return None
         tags = address_tags(self.keyring["index_pepper"], parse_address(message.email))
         return PendingWithdrawal(message.purposes or tuple(self.policy.purposes), tags=tags)
+
+
+def _delivery(message: Message, sender_id: str | None, signed: Signed, stopped: PendingWithdrawal | None) -> Delivery:
+    content, payload = format_both(message)
+    return Delivery(
+        message.source, content, payload, sender_id, signed.key_id, withdrawal=stopped, signed_at_ms=signed.at_ms
+    )

@@ -152,6 +152,13 @@ def format_message(message: Message) -> bytes:
     return _ENCODER.encode(_document(message)).encode()
 
 
+def format_both(message: Message) -> tuple[bytes, bytes]:
+    """(comparable, format_message) for the door, which needs both of every message."""
+    document = _document(message)
+    whole = _ENCODER.encode(document).encode()
+    return _comparable(document), whole
+
+
 def parse_message(data: bytes) -> Message:
     """The inverse of format_message; ValidationError when it is none of ours."""
     try:
@@ -166,7 +173,10 @@ def comparable(message: Message) -> bytes:
     """The bytes that say whether two deliveries are the same: everything but when this attempt was sent, and what
     nobody reads.
     """
-    document = _document(message)
+    return _comparable(_document(message))
+
+
+def _comparable(document: dict[str, Any]) -> bytes:
     for name in ("sent_at_ms", "unread"):
         document.pop(name, None)
     return _ENCODER.encode(document).encode()

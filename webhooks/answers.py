@@ -1,6 +1,9 @@
 """Answers: one table from what became of a delivery to what its sender reads, and one shape for every refusal."""
 
 import json
+from collections.abc import Iterable
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask, Response, jsonify, request
 from prometheus_client import Counter
@@ -55,6 +58,7 @@ def register_answers(app: Flask) -> None:
     failures, sample = FailureLimit(), LogSample()
     app.before_request(_one_spelling)
     app.after_request(_finish)
+    app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[assignment, method-assign]
 
     @app.errorhandler(Refused)
     def _refused(refused: Refused) -> Response:
@@ -94,10 +98,24 @@ def _one_spelling() -> None:
 
 
 def _finish(response: Response) -> Response:
-    own = {name.title() for name, _ in response.headers}
-    response.headers.extend([one for one in HEADERS.items() if one[0] not in own])
     ANSWERS.labels(route=_route(), status=response.status_code).inc()
     return response
+
+
+def _with_headers(application: WSGIApplication) -> WSGIApplication:
+    """Every answer gets HEADERS, but for those of which it has its own. Here, because werkzeug looks into each header
+    that it is given, and these are always the same.
+    """
+
+    def answer_with(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+            own = {name.title() for name, _ in headers}
+            headers = headers + [one for one in HEADERS.items() if one[0] not in own]
+            return start_response(status, headers, exc_info)
+
+        return application(environ, start)
+
+    return answer_with
 
 
 def _count(sample: LogSample, reason: str) -> dict[str, object]:

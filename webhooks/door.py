@@ -25,11 +25,21 @@ class Door:
     clock: Callable[[], int]
     limit: SourceLimit = field(default_factory=SourceLimit)
 
-    def receive(self, source: str, document: object, signed: Signed) -> Acceptance:
-        """A verified body, understood or parked, and taken in. Raises Refused 429 before any of it."""
+    @property
+    def reception(self) -> Reception:
+        return Reception(self.policy, self.keyring, self.settings.stripe_mode)
+
+    def receive(
+        self, source: str, document: object, signed: Signed, *, when_admitted: Callable[[], None] | None = None
+    ) -> Acceptance:
+        """A verified body, understood or parked, and taken in. Raises Refused 429 before any of it.
+
+        `when_admitted`: what else may refuse it, and may ask the database.
+        """
         self.limit.admit(source)
-        reception = Reception(self.policy, self.keyring, self.settings.stripe_mode)
-        return self.take_in(reception.delivery_of(source, document, signed))
+        if when_admitted is not None:
+            when_admitted()
+        return self.take_in(self.reception.delivery_of(source, document, signed))
 
     def take_in(self, delivery: Delivery) -> Acceptance:
         """Commit, then ring: whoever reads 200 after this call can forget the delivery."""

@@ -4,11 +4,12 @@ shows one big button.
 Mail scanners open every link, and some run scripts, so nothing here acts on GET and nothing submits itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from flask import Blueprint, Response, make_response, render_template, request
 
-from ledger.inbox import Delivery, PendingWithdrawal
+from ledger.inbox import Delivery
 from ledger.links import CONFIRM, REQUEST, WITHDRAW, Link, find_link
 from schemas.message import Message, MessageType, comparable, format_message
 from schemas.policy import Text
@@ -28,45 +29,48 @@ METHODS = {ONE_CLICK: "one_click", BY_HAND: "web_form"}
 LANGUAGE_OF = {"nb": "nb", "no": "nb", "nn": "nb", "en": "en"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """One kind of link: what GET asks, what POST does, and what it answers then."""
+
+    rule: str
+    kind: str
+    question: str
+    act: Callable[[Door, str, str], Link | None]
+    answer: str
+
+
 def links_blueprint(door: Door) -> Blueprint:
     blueprint = Blueprint("links", __name__)
-
-    @blueprint.get("/w/<token>")
-    @verified
-    def show_withdrawal(token: str) -> Response:
-        return _page(door, "withdraw.html", _find(door, token, WITHDRAW))
-
-    @blueprint.post("/w/<token>")
-    @verified
-    def withdraw(token: str) -> Response:
-        link_id = _verify(door, token)
-        method = _method(ONE_CLICK, BY_HAND)
-        link = _load(door, link_id, WITHDRAW)
-        if link is not None:  # the link of an erased person answers the same: there is nothing left to stop
-            door.take_in(_withdrawal(door, link, method))
-        return _page(door, "withdrawn.html", link)
-
-    @blueprint.get("/c/<token>")
-    @verified
-    def show_confirmation(token: str) -> Response:
-        return _page(door, "confirm.html", _find(door, token, CONFIRM))
-
-    @blueprint.post("/c/<token>")
-    @verified
-    def confirm(token: str) -> Response:
-        return _page(door, "confirmed.html", _confirm(door, token, CONFIRM))
-
-    @blueprint.get("/r/<token>")
-    @verified
-    def show_request(token: str) -> Response:
-        return _page(door, "request.html", _find(door, token, REQUEST))
-
-    @blueprint.post("/r/<token>")
-    @verified
-    def confirm_request(token: str) -> Response:
-        return _page(door, "requested.html", _confirm(door, token, REQUEST))
-
+    for page in (
+        _Page("/w/<token>", WITHDRAW, "withdraw.html", _withdraw, "withdrawn.html"),
+        _Page("/c/<token>", CONFIRM, "confirm.html", _confirm, "confirmed.html"),
+        _Page("/r/<token>", REQUEST, "request.html", _confirm, "requested.html"),
+    ):
+        _add(blueprint, door, page)
     return blueprint
+
+
+def _add(blueprint: Blueprint, door: Door, page: _Page) -> None:
+    @verified
+    def show(token: str) -> Response:
+        return _page(door, page.question, _load(door, _verify(door, token), page.kind))
+
+    @verified
+    def act(token: str) -> Response:
+        return _page(door, page.answer, page.act(door, token, page.kind))
+
+    blueprint.add_url_rule(page.rule, f"show_{page.kind}", show, methods=["GET"])
+    blueprint.add_url_rule(page.rule, page.kind, act, methods=["POST"])
+
+
+def _withdraw(door: Door, token: str, kind: str) -> Link | None:
+    link_id = _verify(door, token)
+    method = _method(ONE_CLICK, BY_HAND)
+    link = _load(door, link_id, kind)
+    if link is not None:  # the link of an erased person answers the same: there is nothing left to stop
+        door.take_in(door.reception.withdrawal_by_link(link, SOURCE, method))
+    return link
 
 
 def _confirm(door: Door, token: str, kind: str) -> Link | None:
@@ -97,10 +101,6 @@ def _load(door: Door, link_id: bytes, kind: str) -> Link | None:
     return link if link is not None and link.kind == kind else None
 
 
-def _find(door: Door, token: str, kind: str) -> Link | None:
-    return _load(door, _verify(door, token), kind)
-
-
 def _method(*accepted: tuple[str, str]) -> str:
     """How the person said it. Any other body is refused: a scanner's empty POST must not act."""
     request.max_content_length = min(BODY_SIZE_MAX_BYTES, 4096)
@@ -109,17 +109,6 @@ def _method(*accepted: tuple[str, str]) -> str:
         if words in pairs:
             return METHODS[words]
     raise Refused(400, "nothing_confirmed")
-
-
-def _withdrawal(door: Door, link: Link, method: str) -> Delivery:
-    purposes = link.purposes or tuple(door.policy.purposes)
-    message = Message(type=MessageType.LINK_WITHDRAWAL, source=SOURCE, link_id=link.id.hex(), method=method)
-    return Delivery(
-        SOURCE,
-        comparable(message),
-        format_message(message),
-        withdrawal=PendingWithdrawal(purposes, subject=link.subject),
-    )
 
 
 def _confirmation(link: Link) -> Delivery:

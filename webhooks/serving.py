@@ -59,16 +59,18 @@ class DoorWorker(ThreadWorker):  # type: ignore[misc]
     # A request arrives.
 
     def enqueue_req(self, conn: Any) -> None:
-        conn.sock.setblocking(False)
+        if conn.sock.gettimeout() != 0:
+            conn.sock.setblocking(False)
         if conn.parser is None:
             conn.parser = RequestParser(self.cfg, (), conn.client)  # it reads what it is given, and never a socket
             conn.initialized = True
         arrival = Arrival()
         self._arriving[conn] = time.monotonic() + REQUEST_WAIT_S, arrival
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_readable, conn))
         ahead = conn.parser.unreader.take_buffered()
         if not (ahead and self._add(conn, arrival, ahead)):
             self._receive(conn, arrival)
+        if conn in self._arriving:  # nearly every request is here at once
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_readable, conn))
 
     def _on_readable(self, conn: Any, _sock: Any) -> None:
         if conn in self._arriving:  # or it was sent away in this very round of the loop
@@ -108,7 +110,8 @@ class DoorWorker(ThreadWorker):  # type: ignore[misc]
     def _forget(self, conn: Any) -> None:
         _, arrival = self._arriving.pop(conn)
         self._held_bytes -= len(arrival.received)
-        self.poller.unregister(conn.sock)
+        if conn.sock in self.poller.get_map():
+            self.poller.unregister(conn.sock)
 
     def _hand_over(self, conn: Any, arrival: Arrival) -> None:
         self._forget(conn)
@@ -164,10 +167,7 @@ class DoorWorker(ThreadWorker):  # type: ignore[misc]
             super().finish_request(conn, fs)
 
     def _say_goodbye(self, conn: Any) -> None:
-        """Close our side and wait for theirs, or the answer may be lost with the connection (RFC 9112, 9.6).
-
-        gunicorn waits for it here, in the loop, and nothing else moves meanwhile.
-        """
+        """Close our side and wait for theirs, or the answer may be lost with the connection (RFC 9112, 9.6)."""
         try:
             conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)

@@ -6,6 +6,7 @@ event is taken only while the intake reads; otherwise Stripe keeps it, and tries
 """
 
 from contextlib import suppress
+from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 from prometheus_client import Counter
@@ -27,36 +28,56 @@ from webhooks.signatures import verify_stripe
 from workers.doorbell import INTAKE
 
 READ_LATELY_MS = 24 * 3600 * 1000  # Stripe's API shows an event for 30 days
+REMEMBERED_MS = 60 * 1000
 ECHOES = Counter("samtykke_stripe_echoes", "Events of Stripe about our own changes.", registry=REGISTRY)
+
+
+@dataclass(slots=True)
+class IntakeWatch:
+    """Whether Stripe has been read lately. When it was is asked of the database at most once a minute, while it was."""
+
+    door: Door
+    _read_at_ms: int = 0
+    _asked_at_ms: int = 0
+
+    def require(self) -> None:
+        """Raises Refused 503: stripe_not_read."""
+        now_ms = self.door.clock()
+        if not (self._is_lately(now_ms) and 0 <= now_ms - self._asked_at_ms < REMEMBERED_MS):
+            with self.door.database.read() as connection:
+                position = read_position(connection, SOURCE)
+            self._read_at_ms, self._asked_at_ms = 0 if position is None else position.checked_at_ms, now_ms
+        if not self._is_lately(now_ms):
+            raise Refused(503, "stripe_not_read", RETRY_AFTER_S)
+
+    def _is_lately(self, now_ms: int) -> bool:
+        return now_ms - self._read_at_ms <= READ_LATELY_MS
 
 
 def stripe_blueprint(door: Door) -> Blueprint:
     blueprint = Blueprint("stripe", __name__)
-    watch = VersionWatch(door.database)
+    watch, intake = VersionWatch(door.database), IntakeWatch(door)
 
     @blueprint.post("/webhooks/stripe")
     @verified
     def receive() -> Response:
-        return _receive(door, watch)
+        return _receive(door, watch, intake)
 
     @blueprint.post("/webhooks/stripe/thin")
     @verified
     def receive_thin() -> Response:
-        return _receive(door, watch)
+        return _receive(door, watch, intake)
 
     return blueprint
 
 
-def _receive(door: Door, watch: VersionWatch) -> Response:
+def _receive(door: Door, watch: VersionWatch, intake: IntakeWatch) -> Response:
     """The same for both: what is signed says itself which it is, and an address mixed up loses nothing."""
     raw = raw_body(request)
     signed = verify_stripe(raw, request.headers.get, door.settings.stripe_webhook_secrets, door.clock())
     document = parse_body(raw, content_type(request, (JSON,)))
     hints = is_hint(document)
-    if hints:
-        door.limit.admit(SOURCE)  # before the database is asked anything; a hint counts twice
-        _require_intake(door)
-    acceptance = door.receive(SOURCE, document, signed)
+    acceptance = door.receive(SOURCE, document, signed, when_admitted=intake.require if hints else None)
     if hints:
         door.doorbell.press(INTAKE)
     if is_echo(document):
@@ -66,10 +87,3 @@ def _receive(door: Door, watch: VersionWatch) -> Response:
         if version is not None:
             log.warning("stripe_version_differs", version=version)
     return answer(acceptance)
-
-
-def _require_intake(door: Door) -> None:
-    with door.database.read() as connection:
-        position = read_position(connection, SOURCE)
-    if position is None or door.clock() - position.checked_at_ms > READ_LATELY_MS:
-        raise Refused(503, "stripe_not_read", RETRY_AFTER_S)

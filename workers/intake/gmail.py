@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ledger.inbox import Acceptance, Delivery, PendingWithdrawal, accept
+from ledger.inbox import Acceptance, Delivery, accept
 from ledger.intake import Position, known_ids, read_position, write_expiry, write_position
 from ledger.links import WITHDRAW, find_link
 from ledger.reception import Reception
@@ -18,7 +18,7 @@ from schemas.mail.envelope import Envelope, Ours, is_proven, read_sender, read_t
 from schemas.mail.intent import Said, read_intent
 from schemas.mail.own_words import read_text
 from schemas.mail.phrases import WITHDRAWAL
-from schemas.message import Message, MessageType, comparable, format_message
+from schemas.message import Message, MessageType
 from schemas.token import TokenRefused, parse_token
 from workers.context import Context, now_ms
 from workers.doorbell import RECORD
@@ -181,7 +181,7 @@ class Reader:
 
     def _deliveries_of(self, said: Said, sender: Address, sender_id: str) -> Iterator[Delivery]:
         """The last one has the plain id: only then is the whole mail known."""
-        reception = Reception(self.context.policy, self.context.keyring, self.context.settings.stripe_mode)
+        reception = self._reception()
         for intent in said.intents:
             asks = intent != WITHDRAWAL
             message = Message(
@@ -205,10 +205,10 @@ class Reader:
             link = find_link(connection, link_id)
         if link is None or link.kind != WITHDRAW:
             return "link_unknown", []
-        message = Message(MessageType.LINK_WITHDRAWAL, SOURCE, link_id=link_id.hex(), method=METHOD)
-        stopped = PendingWithdrawal(link.purposes or tuple(self.context.policy.purposes), subject=link.subject)
-        content, payload = comparable(message), format_message(message)
-        return "link", [Delivery(SOURCE, content, payload, sender_id, withdrawal=stopped)]
+        return "link", [self._reception().withdrawal_by_link(link, SOURCE, METHOD, sender_id)]
+
+    def _reception(self) -> Reception:
+        return Reception(self.context.policy, self.context.keyring, self.context.settings.stripe_mode)
 
     def _ours(self) -> Ours:
         settings = self.context.settings
