@@ -18,7 +18,7 @@ FULL, PREFIX = "https://mail.google.com/", "https://www.googleapis.com/auth/gmai
 CHANGE = frozenset({FULL, PREFIX + "modify"})
 READ, SEND, DELETE = CHANGE | {PREFIX + "readonly"}, CHANGE | {PREFIX + "send"}, frozenset({FULL})
 EMPTY_MAILBOX: dict[str, Any] = {"address": "post@example.no", "mails": [], "begins_at": 1000, "kept_from": 0}
-MAILBOX_NAMES = frozenset({*EMPTY_MAILBOX, "watch", "labels", "sent"})
+MAILBOX_NAMES = frozenset({*EMPTY_MAILBOX, "watch", "labels", "sent", "renames"})
 MAIL_NAMES = frozenset({"id", "headers", "text", "html", "labels", "age_days", "parts", "raw", "size"})
 STEP = 7  # a history id says only that one thing came after another
 WATCH_MS = 7 * 24 * 3600 * 1000
@@ -28,7 +28,8 @@ Refusal = tuple[int, str, str]
 
 def check_mailbox(mailbox: Mapping[str, Any]) -> None:
     """mails: oldest first, each with its headers as [name, value] in the order in which they stand, and text, html or
-    parts. begins_at: the history id before the first. kept_from: older history is gone. Raises SeedError."""
+    parts. begins_at: the history id before the first. renames: whether sent mail
+    gets a Message-ID of Gmail's own. kept_from: older history is gone. Raises SeedError."""
     check_seed_names(mailbox, MAILBOX_NAMES)
     for mail in mailbox["mails"]:
         check_seed_names(mail, MAIL_NAMES)

@@ -68,7 +68,8 @@ def list_labels(mailbox: Mapping[str, Any]) -> Reply:
 
 
 def send(mailbox: dict[str, Any], request: Request) -> Reply | Refusal:
-    """Nothing tells a second mail from the first. That the Message-ID of the sender is kept is assumed."""
+    """Nothing tells a second mail from the first. That the sender's Message-ID is kept is assumed; where the mailbox
+    `renames`, it is not (https://github.com/huacnlee/omamail/pull/85). That all other fields are kept is assumed."""
     try:
         raw = base64.urlsafe_b64decode(json.loads(request.body)["raw"])
     except (ValueError, KeyError, TypeError):
@@ -81,6 +82,8 @@ def send(mailbox: dict[str, Any], request: Request) -> Reply | Refusal:
     if message["To"] is None:
         return 400, "invalidArgument", "Recipient address required"
     headers = [[name, str(value)] for name, value in message.items()]
+    if mailbox.get("renames"):
+        headers = [[name, "<CA1@mail.gmail.example>" if name == "Message-ID" else value] for name, value in headers]
     number = mailbox["sent"] = mailbox.get("sent", 0) + 1
     mail = {"id": f"19a{number:013x}", "headers": headers, "labels": ["SENT"], "raw": raw.decode("utf-8", "replace")}
     mailbox["mails"].append(mail)

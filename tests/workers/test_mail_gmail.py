@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.simulators.process import SimulatorProcess
-from tests.workers.google_scene import ALL_SCOPES, KARI, MAILBOX, Scene, arrange
+from tests.workers.google_scene import ALL_SCOPES, KARI, MAILBOX, Scene, arrange, from_
 from tests.world import World, settings_for
 from workers import mail_gmail
 from workers.intake.mailbox import GmailConnection
@@ -77,6 +77,19 @@ def test_whatever_becomes_of_the_answer_the_mail_is_sent_once(
     scene.google.clear()
     send(scene)
     assert len(sent(scene)) == 1
+
+
+def test_a_mail_is_known_again_where_gmail_gave_it_another_message_id(scene: Scene) -> None:
+    earlier = from_("post@example.org", 1, labels=["SENT"])
+    earlier["headers"] = [("From", MAILBOX), ("To", KARI), ("X-Samtykke-Mail", "another@example.org")]
+    scene.has([earlier])
+    mailbox = scene.google.state()["mailbox"]
+    scene.google.seed({"mailbox": {**mailbox, "renames": True}})
+    scene.google.faults([{"method": "POST", "path_prefix": SEND, "after_effect": True, "status": 503}])
+    with pytest.raises(RelayError):
+        send(scene)
+    send(scene)
+    assert [dict(each["headers"]).get("Message-ID") for each in sent(scene)] == [None, "<CA1@mail.gmail.example>"]
 
 
 def limit(message: str, status: int = 429) -> dict[str, Any]:

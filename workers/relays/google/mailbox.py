@@ -3,6 +3,7 @@
 Never by the thread: a thread holds other people's mail too. https://developers.google.com/workspace/gmail/api/reference/rest
 """
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from workers.relays.google.connection import MailboxConnection
 ADDRESS_HEADERS = ("From", "To", "Cc", "Bcc")
 HEADERS = (*ADDRESS_HEADERS, "Subject", "Date", "Message-ID")
 OPERATORS = ("from", "to", "cc", "bcc")
+PLAIN = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+")
 LIST_SIZE = 500
 BATCH_SIZE = 1000  # of batchModify, by its description; batchDelete names no limit
 BUDGET_S = 12.0  # for each of searching, doing and reading back; a minute on somebody else would begin
@@ -68,7 +70,7 @@ class Search:
         for email in dict.fromkeys(each.lower() for each in self.emails):
             for operator in OPERATORS:
                 asked: dict[str, Any] = {
-                    "q": f'{operator}:"{email.replace(chr(34), "")}"{self.narrowed}',
+                    "q": f"{operator}:{_term(email)}{self.narrowed}",
                     "includeSpamTrash": "true",  # requests would write True, which Google does not know
                     "maxResults": LIST_SIZE,
                 }
@@ -159,6 +161,11 @@ def look(connection: MailboxConnection) -> None:
     """Ask for nothing but whether one may ask. Raises RelayError."""
     _get("profile", connection)
     confirm_owner(connection)
+
+
+def _term(email: str) -> str:
+    """In quotation marks where it could be read as more than one word."""
+    return email if PLAIN.fullmatch(email) else '"' + email.replace('"', "") + '"'
 
 
 def _pages(asked: dict[str, Any], connection: MailboxConnection) -> Iterator[str]:
