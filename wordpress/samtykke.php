@@ -30,6 +30,7 @@ const SAMTYKKE_ATTEMPTS_MAX     = 64;                        // With the longest
 const SAMTYKKE_KEEP_S           = 90 * DAY_IN_SECONDS;       // Of what was sent: its number, without its content.
 const SAMTYKKE_LATE_S           = HOUR_IN_SECONDS;           // From here on an administrator is told.
 const SAMTYKKE_OUTBOX_PAGE      = 200;
+const SAMTYKKE_ENTRIES_PAGE     = 50;
 const SAMTYKKE_FLUSH_S          = 20;                        // Hosts stop a process after about a minute.
 
 /* 1 Settings -------------------------------------------------------------------------------------------------- */
@@ -92,6 +93,13 @@ function samtykke_lists( $purpose ) {
 function samtykke_is_this_site() {
 	$expected = (string) samtykke_setting( 'SITE' );
 	return '' === $expected || wp_parse_url( $expected, PHP_URL_HOST ) === wp_parse_url( home_url(), PHP_URL_HOST );
+}
+
+/**
+ * Whether anything leaves this site.
+ */
+function samtykke_may_send() {
+	return samtykke_is_this_site() && array() !== samtykke_keys() && '' !== (string) samtykke_setting( 'URL' );
 }
 
 /* 2 Tables ---------------------------------------------------------------------------------------------------- */
@@ -237,22 +245,28 @@ function samtykke_submit( $plugin, $form, $entry, array $fields, $submitted_at =
 		JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE
 	);
 	$outbox       = samtykke_table( 'outbox' );
-	$kept         = $wpdb->query(
-		$wpdb->prepare(
-			"INSERT IGNORE INTO $outbox (source, message_id, target, plugin, form, entry, submitted_at, body, state, attempts, next_at)
-			VALUES (%s, %s, %s, %s, %s, %s, %d, %s, 'waiting', 0, 0)",
-			"$plugin:$form:$entry",
-			'msg_' . bin2hex( random_bytes( 16 ) ),
-			$target,
-			$plugin,
-			$form,
-			$entry,
-			$submitted_at,
-			(string) $body
-		)
+	$statement    = $wpdb->prepare(
+		"INSERT IGNORE INTO $outbox (source, message_id, target, plugin, form, entry, submitted_at, body, state, attempts, next_at)
+		VALUES (%s, %s, %s, %s, %s, %s, %d, %s, 'waiting', 0, 0)",
+		"$plugin:$form:$entry",
+		'msg_' . bin2hex( random_bytes( 16 ) ),
+		$target,
+		$plugin,
+		$form,
+		$entry,
+		$submitted_at,
+		(string) $body
 	);
+	$kept         = $wpdb->query( $statement );
+	if ( false === $kept ) { // Such as after an import of the database without our tables.
+		delete_option( 'samtykke_schema' );
+		samtykke_create_tables();
+		$kept = $wpdb->query( $statement );
+	}
 	if ( 1 === $kept ) {
 		samtykke_hurry( (int) $wpdb->insert_id );
+	} elseif ( false === $kept ) {
+		error_log( "samtykke: a submission of $plugin $form could not be kept" );
 	}
 }
 
@@ -322,7 +336,7 @@ function samtykke_hurry( $number ) {
  */
 function samtykke_flush( $number = 0 ) {
 	global $wpdb;
-	if ( ! samtykke_is_this_site() || array() === samtykke_keys() || '' === samtykke_setting( 'URL' ) ) {
+	if ( ! samtykke_may_send() ) {
 		return;
 	}
 	$outbox = samtykke_table( 'outbox' );
@@ -1181,6 +1195,12 @@ function samtykke_do_restrict( $body, $is_restricted = true ) {
 		do_action( 'samtykke_restrict', $email, $is_restricted );
 		$found = $found || $user || $was || samtykke_is_restricted( $email );
 	}
+	$purposes = array_keys( (array) apply_filters( 'samtykke_purposes', (array) samtykke_setting( 'PURPOSES', array() ) ) );
+	foreach ( $is_restricted ? $purposes : array() as $purpose ) {
+		if ( 'subscribed' === samtykke_state( $body['emails'], $purpose ) ) {
+			return samtykke_outcome( 'not_covered', 'still_subscribed' ); // A list cannot pause: a person decides.
+		}
+	}
 	return samtykke_outcome( $found ? 'done' : 'not_found' );
 }
 
@@ -1775,12 +1795,15 @@ function samtykke_do_export( $body ) {
 }
 
 /**
- * Our own erasers: the outbox always; the account only for the service, and last, for the others look it up.
+ * Our own erasers: the outbox always; the others only for the service. The account comes last, for they look it up.
  *
  * @param array $erasers Of WordPress.
  */
 function samtykke_erasers( $erasers ) {
 	$erasers['samtykke-outbox'] = array( 'eraser_friendly_name' => 'Samtykke: outbox', 'callback' => 'samtykke_erase_outbox' );
+	if ( samtykke_call() && class_exists( 'GFAPI' ) ) {
+		$erasers['samtykke-gravityforms'] = array( 'eraser_friendly_name' => 'Samtykke: Gravity Forms', 'callback' => 'samtykke_erase_gravity_forms' );
+	}
 	if ( samtykke_call() && ! samtykke_setting( 'KEEP_ACCOUNTS', false ) ) {
 		$erasers['samtykke-account'] = array( 'eraser_friendly_name' => 'Samtykke: account', 'callback' => 'samtykke_erase_account' );
 	}
@@ -1796,7 +1819,8 @@ function samtykke_erasers( $erasers ) {
 function samtykke_rows_of( $email ) {
 	global $wpdb;
 	$outbox  = samtykke_table( 'outbox' );
-	$written = trim( (string) wp_json_encode( $email, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE ), '"' );
+	// With its quotes: `kari@example.no` is not within `siri.kari@example.no`.
+	$written = (string) wp_json_encode( $email, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE );
 	return $wpdb->get_results(
 		$wpdb->prepare( "SELECT * FROM $outbox WHERE body LIKE %s ORDER BY number", '%' . $wpdb->esc_like( $written ) . '%' )
 	);
@@ -1814,7 +1838,7 @@ function samtykke_erase_outbox( $email ) {
 		if ( 'dead' === $row->state ) {
 			$wpdb->update( samtykke_table( 'outbox' ), array( 'body' => '' ), array( 'number' => $row->number ) );
 			$removed = true;
-		} else {
+		} elseif ( samtykke_may_send() ) {
 			samtykke_deliver( $row );
 		}
 	}
@@ -1845,12 +1869,70 @@ function samtykke_erase_account( $email ) {
 }
 
 /**
- * Our own exporter: what waits in the outbox.
+ * A page of the entries of Gravity Forms that name an address in any field, of every form and status.
+ *
+ * Its own eraser answers that it is done, and erases nothing, for forms that were not set up for it (seen in 2.10).
+ * Source: docs.gravityforms.com/searching-and-getting-entries-with-the-gfapi.
+ *
+ * @param string $email  Of the person.
+ * @param int    $offset How many to leave out.
+ * @return array[]
+ */
+function samtykke_gravity_forms_entries( $email, $offset = 0 ) {
+	$search = array( 'field_filters' => array( array( 'key' => '0', 'operator' => 'is', 'value' => $email ) ) );
+	$found  = GFAPI::get_entries( 0, $search, null, array( 'offset' => $offset, 'page_size' => SAMTYKKE_ENTRIES_PAGE ) );
+	if ( is_wp_error( $found ) ) {
+		throw new RuntimeException( 'GFAPI::get_entries' );
+	}
+	return $found;
+}
+
+/**
+ * Deletes a page of entries for good. Whatever page is asked for, the first one is what is left.
+ *
+ * @param string $email Of the person.
+ */
+function samtykke_erase_gravity_forms( $email ) {
+	$found = samtykke_gravity_forms_entries( $email );
+	foreach ( $found as $entry ) {
+		if ( is_wp_error( GFAPI::delete_entry( $entry['id'] ) ) ) {
+			throw new RuntimeException( 'GFAPI::delete_entry' );
+		}
+	}
+	return array( 'items_removed' => array() !== $found, 'items_retained' => false, 'messages' => array(), 'done' => count( $found ) < SAMTYKKE_ENTRIES_PAGE );
+}
+
+/**
+ * A page of entries, field by field.
+ *
+ * @param string $email Of the person.
+ * @param int    $page  From 1.
+ */
+function samtykke_export_gravity_forms( $email, $page ) {
+	$items = array();
+	$found = samtykke_gravity_forms_entries( $email, ( $page - 1 ) * SAMTYKKE_ENTRIES_PAGE );
+	foreach ( $found as $entry ) {
+		$data = array();
+		foreach ( $entry as $name => $value ) {
+			if ( is_scalar( $value ) && '' !== (string) $value ) {
+				$data[] = array( 'name' => (string) $name, 'value' => $value );
+			}
+		}
+		$items[] = array( 'group_label' => 'Gravity Forms', 'item_id' => 'entry-' . $entry['id'], 'data' => $data );
+	}
+	return array( 'data' => $items, 'done' => count( $found ) < SAMTYKKE_ENTRIES_PAGE );
+}
+
+/**
+ * Our own exporters: what waits in the outbox; for the service also what the eraser of Gravity Forms looks for.
  *
  * @param array $exporters Of WordPress.
  */
 function samtykke_exporters( $exporters ) {
 	$exporters['samtykke-outbox'] = array( 'exporter_friendly_name' => 'Samtykke: outbox', 'callback' => 'samtykke_export_outbox' );
+	if ( samtykke_call() && class_exists( 'GFAPI' ) ) {
+		$exporters['samtykke-gravityforms'] = array( 'exporter_friendly_name' => 'Samtykke: Gravity Forms', 'callback' => 'samtykke_export_gravity_forms' );
+	}
 	return $exporters;
 }
 

@@ -122,6 +122,15 @@ def test_a_restriction_stands_with_the_account_and_is_lifted(site: Site) -> None
     assert site.ask("account", email=KARI)["restricted"] is False
 
 
+def test_a_list_cannot_pause_so_a_restricted_reader_is_a_task(lists: Site) -> None:
+    add_user(lists, KARI)
+    lists.ask("give", **PERSON, purposes=["offers"])
+    assert lists.ask("restrict", **PERSON) == {"outcome": "not_covered", "reason": "still_subscribed"}
+    assert lists.ask("account", email=KARI)["restricted"] is True
+    lists.ask("withdraw", **PERSON, purposes=["everything"])
+    assert lists.ask("restrict", **PERSON) == DONE
+
+
 def test_a_rectification_is_there_afterwards_and_mails_nobody(site: Site) -> None:
     number = add_user(site, KARI, first_name="Kari", last_name="Nordman", display_name="Kari Nordman")
     site.run(f"return update_user_meta( {number}, 'billing_company', 'Old AS' );")

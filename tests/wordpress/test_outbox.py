@@ -190,6 +190,17 @@ def test_after_two_weeks_an_administrator_is_told_and_may_send_it_again(site: Si
     assert len(receiver.deliveries) == 2
 
 
+def test_where_the_tables_are_gone_they_are_made_again_and_the_submission_is_kept(
+    site: Site, receiver: Receiver
+) -> None:
+    connect(site, receiver.url)
+    site.run("global $wpdb; return $wpdb->query( 'DROP TABLE wp_samtykke_outbox' );")
+    site.fire("wpforms")
+    (site.folder / "debug.log").unlink(missing_ok=True)  # WordPress tells of the statement that failed
+    site.run_cron()
+    assert len(receiver.deliveries) == 1
+
+
 def test_a_form_that_nobody_has_named_is_neither_kept_nor_sent(site: Site, receiver: Receiver) -> None:
     site.configure({"SAMTYKKE_URL": receiver.url, "SAMTYKKE_FORMS": {"wpforms:8": "newsletter-companion"}})
     site.fire("wpforms")

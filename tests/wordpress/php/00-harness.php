@@ -16,7 +16,7 @@ add_filter( 'pre_http_request', static function ( $answer, $arguments, $url ) {
 }, 10, 3 );
 remove_action( 'init', 'wp_schedule_update_checks' );
 
-foreach ( array( 'TEST_LISTS', 'TEST_SHOP' ) as $name ) {
+foreach ( array( 'TEST_LISTS', 'TEST_SHOP', 'TEST_ENTRIES' ) as $name ) {
 	if ( defined( $name ) ) {
 		require constant( $name );
 	}
