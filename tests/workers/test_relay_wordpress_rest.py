@@ -27,7 +27,7 @@ from tests.workers.wordpress_site import (
     wpengine_of,
 )
 from workers.relays import EXPORTERS, RELAYS
-from workers.relays.action import Outcome, RelayResult
+from workers.relays.action import Outcome, RelayResult, RelayWait
 
 DEEDS = RELAYS["wordpress"]
 COMMENT = {"id": 3, "author_email": "kari@example.no", "status": "approved"}
@@ -194,6 +194,18 @@ def test_a_password_that_is_wrong_is_told_from_one_that_never_arrived(site: Simu
     site.seed({"forwards_authorization": False})
     error = refusal(DEEDS["erase"], ACTION, connection)
     assert (error.reason, error.halt) == ("authorization_not_forwarded", True)
+
+
+def test_a_network_of_sites_that_deletes_no_account_is_not_asked_for_a_month(
+    site: SimulatorProcess, connection: Any
+) -> None:
+    refused = {"code": "rest_cannot_delete", "message": "The user cannot be deleted.", "data": {"status": 501}}
+    site.faults([{"path_prefix": "/wp-json/wp/v2/users/12", "method": "DELETE", "status": 501, "body": refused}])
+    with pytest.raises(RelayWait) as caught:
+        DEEDS["erase"](ACTION, connection)
+    site.faults([{"path_prefix": "/wp-json/wp/v2/users/12", "method": "DELETE", "status": 501, "body": refused}])
+    error = refusal(DEEDS["erase"], replace(ACTION, notes=caught.value.notes), connection)
+    assert (error.reason, error.permanent) == ("not_possible_here", True)
 
 
 def test_the_caches_are_purged_after_a_rectification(site: SimulatorProcess, connection: Any) -> None:

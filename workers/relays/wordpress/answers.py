@@ -60,6 +60,8 @@ def read_answer(response: requests.Response, connection: WordPressConnection) ->
         raise GoneError
     if code in EXISTS:
         raise ExistsError
+    if status == HTTPStatus.NOT_IMPLEMENTED:  # a network of sites deletes no user this way (WP_REST_Users_Controller)
+        raise RelayError("not_possible_here", permanent=True, status=status)
     if status == HTTPStatus.UNAUTHORIZED:
         raise RelayError(_why_unauthorized(response, code, connection), halt=True, status=status)
     raise error_for_status(status, response.headers.get("Retry-After"), connection.clock())
