@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, func, literal_column, select
 
-from ledger.tables import inbox, relay, subject, subject_address, suppression
+from ledger.tables import inbox, product_access, relay, subject, subject_address, suppression
 
 # What a rotation does anew under the current version. Everything else ends by itself, or never.
 REWORKED = frozenset({"data_keys", "relays", "persons", "boxes"})
@@ -32,6 +32,8 @@ QUERIES: Mapping[str, Mapping[str, Select[Any, Any]]] = {
     "index_pepper": {
         "persons": _rows(subject_address.c.key_version, subject_address.c.subject),
         "deliveries": _rows(inbox.c.key_version),  # known by their marks for ever (ledger.recognition)
+        # Without it a refund would not find what its payment gave, and no row says which payment it was.
+        "grants": _rows(product_access.c.key_version).where(product_access.c.status == "granted"),
     },
     "suppression": {"suppressions": _rows(suppression.c.key_version)},
 }

@@ -121,7 +121,7 @@ def withdraw(story: Story) -> None:
 
 def confirmed(story: Story) -> int:
     listed = story.stack.cli("relays", "list", "--status", "confirmed", "--json").stdout
-    return sum(row["processor"] in PROCESSORS for row in json.loads(listed))
+    return sum(row["processor"] in PROCESSORS and row["action"] == "withdraw" for row in json.loads(listed))
 
 
 def prove(story: Story) -> None:

@@ -126,7 +126,7 @@ def fail_relays(intruder: Intruder) -> None:
     )
     assert intruder.signed("withdrawal", {"email": people.FAILING, **people.EXTRAS}) == (200, "accepted")
     wait_until_recorded(stack)
-    ended = "SELECT count(*) FROM relay WHERE status = 'parked' AND processor IN ('wordpress', 'stripe', 'google')"
+    ended = "SELECT count(*) FROM relay WHERE status = 'parked' AND processor != 'mail' AND action = 'withdraw'"
     stack.wait_for(lambda: query(database_of(stack), ended) == [(3,)], "for three parked relays")
 
 

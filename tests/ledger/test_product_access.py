@@ -8,7 +8,9 @@ from sqlalchemy import select
 
 from ledger.erasure import erase
 from ledger.errors import RefusedError
+from ledger.key_uses import uses_of
 from ledger.log import lock_head
+from ledger.product_rows import given_by, payment_of
 from ledger.proof import keep_proof
 from ledger.restriction import restrict
 from ledger.retention import expire
@@ -209,3 +211,14 @@ def test_an_erasure_takes_the_rows_with_it(desk: Desk) -> None:
     desk.say(ended(), NOW_MS + DAY_MS)
     assert tasks(desk) == [("grant_access", COURSE, "superseded")]
     assert desk.problems() == []
+
+
+def test_a_payment_is_still_known_when_the_key_of_its_tags_has_a_new_version(desk: Desk) -> None:
+    desk.say(paid(), NOW_MS)
+    old = desk.keyring["index_pepper"]
+    new = replace(old, current=2, versions={**old.versions, 2: b"\x02" * 32})
+    payment = payment_of(new, ["pi_1"])
+    assert payment.current != payment_of(old, ["pi_1"]).current
+    with desk.database.read() as connection:
+        assert set(given_by(connection, payment)) == {COURSE}
+        assert uses_of(connection, "index_pepper")[1]["grants"] == 2, "so the old version is not destroyed"

@@ -445,7 +445,12 @@ def test_only_the_four_named_kinds_of_data_are_stored_and_only_the_address_is_ne
 def test_the_three_suppliers_are_named_with_what_remains_after_an_erasure(shipped: Policy) -> None:
     residual = {key: [item.days for item in it.residual] for key, it in shipped.processors.items()}
     assert residual == {"wordpress": [60], "stripe": [None], "google": [55, 235]}
-    assert {processor.actions for processor in shipped.processors.values()} == {("withdraw",)}
+    rights = ("give", "withdraw", "rectify", "restrict", "erase", "export")
+    assert {key: one.actions for key, one in shipped.processors.items()} == {
+        "wordpress": (*rights, "product_access"),
+        "stripe": rights,
+        "google": rights,
+    }
     assert tuple(shipped.processors["google"].groups) == PURPOSES[:3]
     assert all(group.endswith("@example.no") for group in shipped.processors["google"].groups.values())
 
@@ -495,3 +500,13 @@ def test_the_shipped_withdrawal_forms_cover_every_purpose_and_ask_only_for_the_a
 def test_a_purchase_and_its_terms_of_service_are_never_a_shipped_consent(shipped: Policy) -> None:
     consents = {(it.kind, it.key, it.accepted) for it in shipped.stripe.consent}
     assert consents == {("custom_field", "nyhetsbrev", ("ja",)), ("metadata", "consent_newsletter", ("yes",))}
+
+
+def test_a_product_that_nobody_may_give_is_a_mistake() -> None:
+    document = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
+    sold = {"name": {"nb": "Kurs", "en": "Course"}, "stripe_prices": ["price_1"], "role": "customer"}
+    document["products"] = {"course": sold}
+    assert check_document(document)[1] == ()
+    document["processors"]["wordpress"]["actions"].remove("product_access")
+    says = "needs a processor with product_access among its actions, or nobody gives it"
+    assert check_document(document)[1] == (("products.course", says),)
