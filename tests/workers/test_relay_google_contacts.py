@@ -184,7 +184,8 @@ def test_a_scope_that_is_missing_is_named_and_the_other_parts_are_done(scene: Sc
     kept = [each for each in ALL_SCOPES if each != scope]
     scene.has([from_(KARI, 1)], contacts=[contact(1, KARI)], groups={GROUPS["newsletter"]: [KARI]}, grants=kept)
     connection = replace(scene.alone(delete_permanently=True), groups={"newsletter": GROUPS["newsletter"]})
-    assert reason_of(erase, ACTION, connection) == (f"{part}_scope_missing", False, True)
+    # Only the groups halt Google: they are where withdrawals go.
+    assert reason_of(erase, ACTION, connection) == (f"{part}_scope_missing", False, part == "groups")
     state = scene.google.state()
     assert state["contacts"] == [] or scope == CONTACTS
     assert state["mailbox"]["mails"] == [] or scope in (MODIFYING, EVERYTHING)
@@ -232,15 +233,28 @@ def test_a_refresh_token_serves_as_well_as_a_delegation(scene: Scene) -> None:
     assert "hemmelig" not in repr(scene.alone(credentials_info=info))
 
 
-def test_a_refresh_token_without_the_scope_or_withdrawn_or_of_somebody_else_halts(scene: Scene) -> None:
+def test_a_refresh_token_without_the_scope_or_withdrawn_or_of_somebody_else_changes_nothing(scene: Scene) -> None:
     info = refresh_token(scene, MAILBOX, [CONTACTS, OTHER_CONTACTS])
-    assert reason_of(erase, ACTION, scene.alone(credentials_info=info)) == ("mailbox_scope_missing", False, True)
+    assert reason_of(erase, ACTION, scene.alone(credentials_info=info)) == ("mailbox_scope_missing", False, False)
     info = refresh_token(scene, OLA, [MODIFYING, CONTACTS, OTHER_CONTACTS])
     scene.has(contacts=[contact(1, KARI)])
-    assert reason_of(erase, ACTION, scene.alone(credentials_info=info))[2]
+    reason, permanent, halt = reason_of(erase, ACTION, scene.alone(credentials_info=info))
+    assert (reason, permanent, halt) == ("forbidden", False, False)
     assert scene.effects() == []
     scene.has(refresh_tokens={})
-    assert reason_of(erase, ACTION, scene.alone(credentials_info=info)) == ("token_refused", False, True)
+    assert reason_of(erase, ACTION, scene.alone(credentials_info=info)) == ("token_refused", False, False)
+
+
+def test_what_google_shows_of_somebody_else_is_left_alone(scene: Scene) -> None:
+    info = refresh_token(scene, MAILBOX, [MODIFYING, CONTACTS, OTHER_CONTACTS])
+    scene.has([from_(KARI, 1)], contacts=[contact(1, KARI)])
+    profile = {"emailAddress": OLA, "historyId": "1"}
+    scene.google.faults([{"path_prefix": "/gmail/v1/users/me/profile", "count": None, "body": profile}])
+    for act in (erase, restrict, rectify):
+        action = replace(ACTION, profile=PROFILE)
+        assert reason_of(act, action, scene.alone(credentials_info=info))[0] == "mailbox_of_somebody_else"
+    assert export(ACTION, scene.alone(credentials_info=info))["contacts"] == {"not_read": "mailbox_of_somebody_else"}
+    assert scene.effects() == []
 
 
 def test_credentials_are_one_of_two_kinds() -> None:

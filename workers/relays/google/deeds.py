@@ -12,6 +12,7 @@ from workers.relays.google.connection import GoogleConnection, MailboxConnection
 NOTHING_CONNECTED, NO_GROUP = RelayResult(Outcome.NOT_COVERED, "nothing_connected"), "no_group"
 BY_HAND = "other_contact_by_hand"
 IN_TRASH = "in_trash"
+OWNER_PAUSE_S = 300.0  # an operator must act; a scope that was just granted can take a day
 
 Part = Callable[[], bool]
 
@@ -130,8 +131,15 @@ def _group_parts(action: RelayAction, connection: GoogleConnection) -> list[Part
 
 
 def _with_owner(own: MailboxConnection, part: Part) -> bool:
-    mailbox.confirm_owner(own)
-    return part()
+    """A part of the mailbox' account. What is wrong with that does not halt Google: withdrawals go to the groups by
+    another account, and must not wait behind an erasure that lacks a scope."""
+    try:
+        mailbox.confirm_owner(own)
+        return part()
+    except RelayError as error:
+        if not error.halt:
+            raise
+        raise RelayError(error.reason, retry_after_s=OWNER_PAUSE_S, status=error.status) from None
 
 
 def _erase_mail(action: RelayAction, own: MailboxConnection) -> bool:
