@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, func, lit
 from ledger.tables import inbox, product_access, relay, subject, subject_address, suppression
 
 # What a rotation does anew under the current version. Everything else ends by itself, or never.
-REWORKED = frozenset({"data_keys", "relays", "persons", "boxes"})
+REWORKED = frozenset({"data_keys", "relays", "notes", "persons", "boxes"})
 
 
 def box_version(box: ColumnElement[Any]) -> ColumnElement[bytes]:
@@ -27,7 +27,11 @@ def _rows(version: ColumnElement[Any], what: ColumnElement[Any] | None = None) -
 
 Uses = Mapping[int, Mapping[str, int]]
 QUERIES: Mapping[str, Mapping[str, Select[Any, Any]]] = {
-    "kek": {"data_keys": _boxes(subject.c.data_key), "relays": _boxes(relay.c.box)},
+    "kek": {
+        "data_keys": _boxes(subject.c.data_key),
+        "relays": _boxes(relay.c.box),
+        "notes": _boxes(relay.c.notes),
+    },
     "inbox": {"boxes": _boxes(inbox.c.box)},
     "index_pepper": {
         "persons": _rows(subject_address.c.key_version, subject_address.c.subject),

@@ -25,20 +25,25 @@ from schemas.address import parse_address
 BOX_BATCH = 500  # about 10 ms of one transaction: nobody waits long for the writer
 PERSON_BATCH = 20  # each is a read of its boxes as well
 REASON = "key_rotation"
+NOTES_CONTEXT = b"notes"  # before the id of the relay: what its notes are bound to (workers.attempt)
 Progress = Callable[[int], object]
 
 
 def rewrap(database: Database, kek: Key, progress: Progress) -> None:
-    """Every person's data key, and every address that a relay keeps, under the current key-encryption key."""
-    for ids, boxes in ((subject.c.handle, subject.c.data_key), (relay.c.id, relay.c.box)):
-        _renew_boxes(database, ids, boxes, kek.current, _rewrapping(kek, ids.name, boxes.name), progress)
+    """Every person's data key, and the addresses and notes that relays keep, under the current key-encryption key."""
+    for ids, boxes, prefix in (
+        (subject.c.handle, subject.c.data_key, b""),
+        (relay.c.id, relay.c.box, b""),
+        (relay.c.id, relay.c.notes, NOTES_CONTEXT),
+    ):
+        _renew_boxes(database, ids, boxes, kek.current, _rewrapping(kek, ids.name, boxes.name, prefix), progress)
 
 
-def _rewrapping(kek: Key, ids: str, boxes: str) -> Callable[[Row[Any]], bytes]:
-    """Both are bound to the id of their row."""
+def _rewrapping(kek: Key, ids: str, boxes: str, prefix: bytes) -> Callable[[Row[Any]], bytes]:
+    """Each is bound to the id of its row."""
 
     def renew(row: Row[Any]) -> bytes:
-        context = row._mapping[ids]
+        context = prefix + row._mapping[ids]
         return seal_versioned(kek, unseal_versioned(kek, row._mapping[boxes], context), context)
 
     return renew

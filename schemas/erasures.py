@@ -14,6 +14,8 @@ UNLIMITED = Text(nb="ingen frist er oppgitt", en="no limit is published")
 
 GROUND_NAMES: Mapping[str, Text] = {
     "bookkeeping": Text(nb="Bilag (bokføringsloven § 13)", en="Vouchers (the Norwegian Bookkeeping Act, section 13)"),
-    "dispute": Text(nb="En betaling som er bestridt", en="A payment that is disputed"),
+    "open_dispute": Text(nb="En betaling som er bestridt", en="A payment that is disputed"),
+    "unpaid_invoice": Text(nb="En faktura som ikke er betalt", en="An invoice that is not paid"),
+    "unpaid_checkout": Text(nb="Et kjøp som ikke er fullført", en="A purchase that was not completed"),
 }
 KEPT = Text(nb="Det som må beholdes etter loven", en="What the law says must be kept")

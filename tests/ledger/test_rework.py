@@ -13,8 +13,8 @@ from ledger.inbox import Acceptance
 from ledger.keyring import read_key
 from ledger.restriction import restrict
 from ledger.rotation import StillUsedError
-from ledger.sealing import seal_versioned
-from ledger.tables import inbox, pending_withdrawal, subject, subject_address
+from ledger.sealing import seal_versioned, unseal_versioned
+from ledger.tables import inbox, pending_withdrawal, relay, subject, subject_address
 from schemas.message import Decision
 from tests.ledger.desk import DAY_MS, NOW_MS, Desk, link_withdrawal, sign_up, withdrawal
 from tests.ledger.rotating import (
@@ -28,6 +28,7 @@ from tests.ledger.rotating import (
     stands,
 )
 from tests.world import ROOT, World
+from workers.attempt import NOTES_CONTEXT
 from workers.relay import carry_due
 
 PEOPLE = [f"person{number}@example.no" for number in range(7)]
@@ -348,3 +349,19 @@ def test_two_people_of_one_address_do_not_end_the_run(any_world: World) -> None:
     lost.give("kari@example.no", NOW_MS)
     rotation(any_world, "index_pepper").finish(nothing)
     assert versions(any_world) == [1, 2]
+
+
+def test_the_notes_of_an_erasure_that_takes_months_can_still_be_opened(any_world: World) -> None:
+    desk = Desk(any_world)
+    desk.say(withdrawal("nobody@example.no"), NOW_MS)  # three relays
+    relay_id = desk.relays()[0].id
+    with desk.database.write() as connection:
+        notes = seal_versioned(desk.keyring["kek"], b'{"job":"prv_1"}', NOTES_CONTEXT + relay_id)
+        connection.execute(update(relay).where(relay.c.id == relay_id).values(notes=notes))
+    assert stands(any_world, "kek").uses[1]["notes"] == 1
+    rotate(any_world, "kek")
+    assert "notes" not in stands(any_world, "kek").uses.get(1, {})
+    kek = read_key(any_world.settings.keys_dir, "kek")
+    (row,) = [row for row in desk.relays() if row.notes is not None]
+    assert unseal_versioned(kek, row.notes, NOTES_CONTEXT + relay_id) == b'{"job":"prv_1"}'
+    assert rework.NOTES_CONTEXT == NOTES_CONTEXT
