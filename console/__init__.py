@@ -13,6 +13,7 @@ from console.keys import keys
 from console.ledger import ledger
 from console.notice import notice
 from console.operator import Operator
+from console.processors import processors_group
 from console.receipts import receipts
 from console.relays import relays
 from console.requests import requests
@@ -23,7 +24,7 @@ from schemas.settings import Settings
 
 COMMANDS = (
     *(consents, database, deliveries, doctor, drift_group, erasures, forms, keys, ledger, notice, receipts, relays),
-    *(requests, stripe_group, subjects, witness),
+    *(processors_group, requests, stripe_group, subjects, witness),
 )
 
 

@@ -1,5 +1,6 @@
 """`flask relays`: what is carried to which processor, how it ended, and replaying what was parked."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -7,9 +8,12 @@ from sqlalchemy import ColumnElement, Row, and_, select
 
 from console.operator import Exit, Operator, Speaker, at, command, hex_id, stop
 from ledger import outbox
+from ledger.carrying import ERASE
+from ledger.erasure_work import complete_if_done
 from ledger.errors import NotFoundError, RefusedError
+from ledger.log import NewEntry, append_many, lock_head, new_id
 from ledger.tables import relay
-from schemas.entry import Kind
+from schemas.entry import Entry, Kind
 from workers.context import now_ms
 from workers.queue import RELAY, RELAY_URGENT
 
@@ -46,6 +50,7 @@ def show(operator: Operator, speak: Speaker, relay_id: str) -> None:
     if row is None:
         raise NotFoundError("relay_not_found")
     times = {"next_attempt_at": at(row.next_attempt_at_ms), "updated_at": at(row.updated_at_ms)}
+    times["retained_until"] = at(row.retained_until_ms)
     speak.document(_summary(row) | times | {"purposes": row.purposes, "cause": row.cause.hex(), "epoch": row.epoch})
 
 
@@ -66,6 +71,43 @@ def replay(operator: Operator, speak: Speaker, relay_id: tuple[str, ...], proces
     done = sum(result["result"] in ("replayed", "would_replay") for result in results)
     if done < len(results):
         stop(Exit.PARTIAL if done else Exit.REFUSED, "not_all_replayed")
+
+
+@relays.command("done")
+@click.argument("relay_id")
+@click.option("--outcome", required=True, type=click.Choice(["done", "removed", "not_found", "retained"]))
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Until when it is retained (UTC).")
+@command
+def done(operator: Operator, speak: Speaker, relay_id: str, outcome: str, until: datetime | None) -> None:
+    """Say that you have done by hand what is parked. It counts as an answer, also for the erasure that asked for it."""
+    if (until is not None) and outcome != "retained":
+        raise RefusedError("until_is_for_retained")
+    until_ms = None if until is None else int(until.replace(tzinfo=UTC).timestamp() * 1000)
+    now, context = now_ms(), operator.context
+    with context.database.write() as connection:
+        lock_head(connection)
+        row = connection.execute(select(relay).where(relay.c.id == hex_id(relay_id))).one_or_none()
+        if row is None:
+            raise NotFoundError("relay_not_found")
+        if not outbox.resolve(connection, row.id, outcome, now, until_ms):
+            raise RefusedError(f"not_parked_{row.status}")
+        entry = Entry(
+            id=new_id(now),
+            kind=Kind.RELAY_RESOLVED,
+            recorded_at_ms=now,
+            subject=row.subject,
+            processor=row.processor,
+            action=row.action,
+            outcome=outcome,
+            product=row.product,
+            retained_until_ms=until_ms,
+            ref=row.cause.hex(),
+            source="operator",
+            method="operator",
+        )
+        append_many(connection, [NewEntry(entry)])
+        completes = row.action == ERASE and complete_if_done(connection, row.cause, context.policy, now)
+    speak.document({"id": relay_id, "status": outbox.CONFIRMED, "outcome": outcome, "erasure_completed": completes})
 
 
 def _chosen(operator: Operator, relay_id: tuple[str, ...], processor: str | None) -> list[Row[Any]]:

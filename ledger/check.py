@@ -6,7 +6,7 @@ Sending stops on anything that may mean no: a wide match, a suppression, or a wi
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 
 from ledger import quarantine, restriction, suppression, vault
 from ledger.identity import address_tags
@@ -14,7 +14,7 @@ from ledger.keyring import Keyring
 from ledger.links import split
 from ledger.log import entry_at
 from ledger.state import GIVEN, STOPPED, ConsentState, read_states
-from ledger.tables import pending_withdrawal
+from ledger.tables import pending_withdrawal, subject_address
 from schemas.address import Address
 
 
@@ -61,6 +61,21 @@ def pending_purposes(connection: Connection, handles: Sequence[bytes], wide: Seq
     return {purpose for text in rows.scalars() for purpose in split(text)}
 
 
+# Prepared once: this is asked before every relay.
+_OWN_WIDES = select(subject_address.c.wide).where(subject_address.c.subject == bindparam("handle"))
+_SIBLINGS = select(subject_address.c.subject).where(subject_address.c.wide.in_(_OWN_WIDES))
+_PENDING_OF = select(pending_withdrawal.c.purposes).where(
+    or_(pending_withdrawal.c.subject.in_(_SIBLINGS), pending_withdrawal.c.wide.in_(_OWN_WIDES))
+)
+
+
+def pending_of(connection: Connection, handle: bytes) -> set[str]:
+    """The same of a person: by each of their addresses, and of everybody whom those may mean."""
+    return {
+        purpose for text in connection.execute(_PENDING_OF, {"handle": handle}).scalars() for purpose in split(text)
+    }
+
+
 def withdrawn_purposes(connection: Connection, handle: bytes, purposes: tuple[str, ...]) -> tuple[str, ...]:
     """The purposes that are still withdrawn when a relay is about to act on them.
 
@@ -69,8 +84,7 @@ def withdrawn_purposes(connection: Connection, handle: bytes, purposes: tuple[st
     states = read_states(connection, handle)
     if not states:
         return purposes
-    siblings = vault.siblings(connection, handle)
-    pending = pending_purposes(connection, siblings, vault.wide_tags(connection, handle))
+    pending = pending_of(connection, handle)
     return tuple(
         purpose for purpose in purposes if purpose in pending or states.get(purpose, ConsentState()).state in STOPPED
     )

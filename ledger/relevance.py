@@ -6,7 +6,7 @@ Between the entry that asked for a relay and its turn anything may have been sai
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from ledger import restriction, suppression, vault
 from ledger.carrying import (
@@ -19,7 +19,7 @@ from ledger.carrying import (
     UNRESTRICT,
     WITHDRAW,
 )
-from ledger.check import pending_purposes, withdrawn_purposes
+from ledger.check import pending_of, withdrawn_purposes
 from ledger.identity import address_tags
 from ledger.keyring import Keyring
 from ledger.outbox import Relay
@@ -102,8 +102,7 @@ def _give(question: Question) -> Relevance:
         return Relevance(superseded="subject_gone")
     if restriction.reason_of(connection, own.subject) in restriction.REASONS:
         return Relevance(superseded="restricted")
-    siblings, wides = vault.siblings(connection, own.subject), vault.wide_tags(connection, own.subject)
-    if pending_purposes(connection, siblings, wides) & set(own.purposes):
+    if pending_of(connection, own.subject) & set(own.purposes):
         return Relevance(waits=True)
     given = given_purposes(connection, own.subject)
     still = tuple(purpose for purpose in own.purposes if purpose in given)
@@ -164,9 +163,11 @@ def _has_access(question: Question) -> bool:
     return question.connection.execute(query).first() is not None
 
 
+_EXISTS = select(subject.c.handle).where(subject.c.handle == bindparam("handle"))
+
+
 def _exists(question: Question) -> bool:
-    query = select(subject.c.handle).where(subject.c.handle == question.relay.subject)
-    return question.connection.execute(query).first() is not None
+    return question.connection.execute(_EXISTS, {"handle": question.relay.subject}).first() is not None
 
 
 _CHECKS: Mapping[str, Callable[[Question], Relevance]] = {
