@@ -104,6 +104,18 @@ def test_a_payment_before_midnight_is_kept_as_if_it_were_of_the_next_year(create
     assert found.until_ms == int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000
 
 
+def test_many_payments_are_looked_at_within_one_attempt(scene: Scene) -> None:
+    """Of each kind 25 at a time: an attempt has a minute, at ten requests a second."""
+    own = {"customer": "cus_kari", "created": MARCH_2026}
+    seed(scene, charges=[{"id": f"ch_{at}", **own} for at in range(490)])
+    seed(scene, payment_intents=[{"id": f"pi_{at}", **own} for at in range(490)])
+    assert scene.step("erase") is None
+    assert len(scene.lines()) < 60
+    seed(scene, invoices=[{"id": f"in_{at}", **own} for at in range(20)])
+    error = scene.refusal("erase")
+    assert (error.reason, error.permanent) == ("too_many_objects", True)
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
@@ -124,9 +136,10 @@ def test_a_running_subscription_is_for_the_operator(scene: Scene, status: str) -
     seed(scene, subscriptions=[{"id": "sub_1", "customer": "cus_kari", "status": status}])
     error = scene.refusal("erase")
     assert (error.reason, error.permanent) == ("active_subscription", True)
-    assert scene.effects() == []
+    assert [effect for effect, _ in scene.effects()] == ["customer.updated"]
+    assert (scene.customer()["metadata"]["consent_newsletter"], scene.customer()["name"]) == ("withdrawn", KARI["name"])
     seed(scene, subscriptions=[{"id": "sub_1", "customer": "cus_kari", "status": "canceled"}])
-    assert scene.run("erase").outcome is Outcome.REMOVED
+    assert scene.run("erase", attempt_epoch=2).outcome is Outcome.REMOVED
 
 
 @pytest.mark.parametrize("status", ["incomplete", "incomplete_expired", "canceled"])

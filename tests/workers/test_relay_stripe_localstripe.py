@@ -77,7 +77,7 @@ def test_consent_is_marked_seen_and_marked_as_withdrawn(
     assert set(OBSERVERS["stripe"](action, connection).values()) == {Presence.GIVEN}
     assert RELAYS["stripe"]["withdraw"](action, connection) == RelayResult(Outcome.REMOVED)
     assert set(OBSERVERS["stripe"](action, connection).values()) == {Presence.WITHDRAWN}
-    assert retrieved(connection, customer).metadata["kept"] == "yes"
+    assert getattr(retrieved(connection, customer).metadata, "kept", None) == "yes"
 
 
 def test_a_name_is_put_right(connection: StripeConnection, customer: str, action: RelayAction) -> None:
@@ -114,8 +114,9 @@ def test_an_erasure_is_not_believed_before_every_field_is_empty(
 
 def test_an_erasure_reaches_the_deletion(connection: StripeConnection, action: RelayAction) -> None:
     """A customer who is gone is a 404 without Stripe's code there, which is not taken for a deletion."""
-    details = {"name": "Per", "phone": "+4790000000", "description": "prefers mail"}
-    made = open_client(connection).v1.customers.create({"email": "per@example.no", **details})
+    made = open_client(connection).v1.customers.create(
+        {"email": "per@example.no", "name": "Per", "phone": "+4790000000"}
+    )
     per = replace(action, emails=("per@example.no",))
     with pytest.raises(RelayWait) as waits:
         RELAYS["stripe"]["erase"](per, connection)

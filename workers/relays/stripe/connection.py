@@ -14,7 +14,8 @@ from workers.relays.action import RelayError, error_for_status, error_for_transp
 # Otherwise the SDK keeps an id of this installation and reports timings (stripe-python, README, "Telemetry").
 stripe.enable_telemetry = False
 
-# A customer may carry 50 metadata values of 500 characters, so ten of them stay within a 1 MiB answer.
+# An object may carry 50 metadata values of 500 characters (https://docs.stripe.com/api/metadata): 25 such fit, and ten
+# customers whose every character takes four bytes.
 RESPONSE_SIZE_MAX_BYTES = 1_048_576
 
 

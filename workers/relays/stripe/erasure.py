@@ -16,7 +16,7 @@ from workers.relays.stripe.customers import current, listed_customers, write
 from workers.relays.stripe.listing import every, part
 from workers.relays.stripe.marks import consent_marks, mark_all
 from workers.relays.stripe.redaction import redact
-from workers.relays.stripe.survey import Survey, survey
+from workers.relays.stripe.survey import ACTIVE_SUBSCRIPTION, Survey, survey
 
 AT_ONCE_S = 1.0
 BLANKED = ("email", "name", "individual_name", "business_name", "phone", "description", "address", "shipping")
@@ -28,7 +28,8 @@ def erase(action: RelayAction, connection: StripeConnection) -> RelayResult:
     """Erase every matching customer. Raises RelayError, and RelayWait between what must not be lost.
 
     removed: nothing is left. retained: payments for the bookkeeping, or a customer whose dispute is open or whose
-    invoice is unpaid; that one is untouched but for the marks of the withdrawal.
+    invoice is unpaid; that one is untouched but for the marks of the withdrawal. RelayError `active_subscription`,
+    permanent: nobody is erased yet.
     """
     known = Survey.of(action.notes)
     with calls(connection) as client:
@@ -37,10 +38,13 @@ def erase(action: RelayAction, connection: StripeConnection) -> RelayResult:
         found = survey(client, connection, action.emails, known)
         if set(found.objects) - set(known.objects):
             raise RelayWait("customers_noted", AT_ONCE_S, found.notes())
+        for customer_id in found.held:
+            _stop_sending(client, customer_id, action)
+        if ACTIVE_SUBSCRIPTION in found.held.values():
+            # To delete its customer would end it at once: that is for the operator and the person to decide.
+            raise RelayError(ACTIVE_SUBSCRIPTION, permanent=True)
         for customer_id in found.customers:
-            if customer_id in found.held:
-                _stop_sending(client, customer_id, action)
-            else:
+            if customer_id not in found.held:
                 _erase_customer(client, customer_id, action)
         if listed_customers(client, action.emails) - set(found.held):
             raise RelayError("read_back_failed")

@@ -8,7 +8,8 @@ import stripe
 
 from workers.relays.action import RelayError
 
-PAGE_SIZE = 10  # see workers.relays.stripe.connection: so many customers fit into one answer
+# So many fit into one answer, whatever their metadata; of the others a person may have many, and an attempt is short.
+CUSTOMERS_PER_PAGE, OBJECTS_PER_PAGE = 10, 25
 PAGES_MAX = 100
 # An empty id would address the whole collection, and one with a slash something else.
 _ID = re.compile("(?P<kind>[a-z]{2,10})_[A-Za-z0-9_]{1,250}")
@@ -33,9 +34,9 @@ def every(ask: Callable[..., object], wanted: Mapping[str, Any], *kinds: str) ->
 
     Not the SDK's own paging: it takes any 200 for a page, and never stops where a page repeats. Raises RelayError.
     """
-    cursor: dict[str, Any] = {}
+    cursor: dict[str, Any] = {"limit": CUSTOMERS_PER_PAGE if "cus" in kinds else OBJECTS_PER_PAGE}
     for _ in range(PAGES_MAX):
-        page = ask({"limit": PAGE_SIZE, **wanted, **cursor})
+        page = ask({**cursor, **wanted})
         items = part(page, "data")
         if not isinstance(page, (stripe.ListObject, stripe.SearchResultObject)) or not isinstance(items, list):
             raise RelayError("unexpected_answer")
@@ -45,5 +46,5 @@ def every(ask: Callable[..., object], wanted: Mapping[str, Any], *kinds: str) ->
         if not part(page, "has_more") or not items:
             return
         searched = isinstance(page, stripe.SearchResultObject)
-        cursor = {"page": page.next_page} if searched else {"starting_after": items[-1].id}
+        cursor |= {"page": page.next_page} if searched else {"starting_after": items[-1].id}
     raise RelayError("too_many_customers" if "cus" in kinds else "too_many_objects", permanent=True)

@@ -41,8 +41,9 @@ def redact(client: stripe.StripeClient, action: RelayAction, now_ms: int) -> Rel
 def _step(client: stripe.StripeClient, action: RelayAction, now_ms: int) -> RelayResult:
     notes = dict(action.notes)
     if "jobs" not in notes:
-        chunks = enumerate(_chunks(Survey.of(notes).objects))
-        notes["jobs"] = [_create(client, chunk, action.idempotency_key(f"redact-{at}")) for at, chunk in chunks]
+        known, chunks = _jobs(client), enumerate(_chunks(Survey.of(notes).objects))
+        keyed = [(chunk, action.idempotency_key(f"redact-{at}")) for at, chunk in chunks]
+        notes["jobs"] = [_create(client, known, chunk, key) for chunk, key in keyed]
         raise RelayWait("redaction_validating", VALIDATION_S, notes, keeps_addresses=False)
     waits = [_advance(client, job, action, notes, now_ms) for job in notes["jobs"]]
     if any(wait_s for wait_s in waits):
@@ -58,12 +59,19 @@ def _chunks(objects: Sequence[str]) -> Iterator[dict[str, list[str]]]:
         yield chunk
 
 
-def _create(client: stripe.StripeClient, chunk: Mapping[str, list[str]], key: str) -> str:
-    # A job whose creation was never answered is found by what it is about: a second would lock out the first.
-    jobs = _call(client, "get", JOBS, of_job=False, limit=JOBS_LISTED, expand=["data.objects"]).get("data")
-    for each in jobs if isinstance(jobs, list) else ():
-        if is_id(each.get("id"), "prj") and each.get("status") != "canceled" and _holds(each, chunk):
-            return str(each["id"])
+def _jobs(client: stripe.StripeClient) -> list[Mapping[str, Any]]:
+    """The newest; one whose creation was never answered is among them, and a second would lock it out."""
+    found = _call(client, "get", JOBS, of_job=False, limit=JOBS_LISTED, expand=["data.objects"]).get("data")
+    jobs = found if isinstance(found, list) else []
+    return [job for job in jobs if is_id(job.get("id"), "prj") and job.get("status") != "canceled"]
+
+
+def _create(
+    client: stripe.StripeClient, known: Sequence[Mapping[str, Any]], chunk: Mapping[str, list[str]], key: str
+) -> str:
+    for job in known:
+        if _holds(job, chunk):
+            return str(job["id"])
     # "fix" only detaches and cancels what is unused (https://docs.stripe.com/privacy/redaction); the rest it refuses.
     job = _call(client, "post", JOBS, key, objects=chunk, validation_behavior="fix")
     return str(job["id"])

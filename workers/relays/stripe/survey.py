@@ -13,6 +13,7 @@ from workers.relays.stripe.customers import current, customers_of, guest_session
 from workers.relays.stripe.listing import every, part
 from workers.relays.stripe.subscriptions import running
 
+ACTIVE_SUBSCRIPTION = "active_subscription"
 BOOKKEEPING, UNPAID_CHECKOUT = "bookkeeping", "unpaid_checkout"
 OPEN_DISPUTE, UNPAID_INVOICE = "open_dispute", "unpaid_invoice"
 # https://docs.stripe.com/api/disputes/object: the others are won, lost, prevented or warning_closed.
@@ -86,8 +87,7 @@ class Survey:
 def survey(client: stripe.StripeClient, connection: StripeConnection, emails: Sequence[str], known: Survey) -> Survey:
     """Look at every customer that is found now or was known before, and at what they and guests have bought.
 
-    RelayError `active_subscription`, permanent, if one still runs: to delete its customer would end it at once, and
-    that is for the operator and the person to decide. What was known of a customer that is deleted by now stays.
+    What was known of a customer that is deleted by now stays.
     """
     found = Survey.of(known.notes())
     found.held = {}
@@ -104,10 +104,11 @@ def survey(client: stripe.StripeClient, connection: StripeConnection, emails: Se
 
 
 def _look_at(client: stripe.StripeClient, connection: StripeConnection, customer_id: str, found: Survey) -> None:
-    if next(running(client, customer_id), None) is not None:
-        raise RelayError("active_subscription", permanent=True)
     wanted = {"customer": customer_id}
     found.note(customer_id, 0)
+    if next(running(client, customer_id), None) is not None:
+        found.held[customer_id] = ACTIVE_SUBSCRIPTION
+        return
     for invoice in _own(every(client.v1.invoices.list, wanted, "in"), customer_id):
         _note_invoice(invoice, customer_id, found, connection.bookkeeping_years)
     for charge in _own(every(client.v1.charges.list, wanted, "ch", "py"), customer_id):
