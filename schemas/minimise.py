@@ -41,8 +41,8 @@ _FOLDING = {
     for code in range(0x80, 0x20000)
     if (kind := unicodedata.category(chr(code))) in _SHAPES
 } | {0x2212: "-", 0x00B7: ".", 0x2022: ".", 0x2024: ".", 0xFF0E: "."}
-_CAMEL = re.compile("(?<=[a-z0-9])(?=[A-Z])")
-_WORD = re.compile("[a-z0-9]+")
+_PLAIN = {code: None for code in range(0x300, 0x20000) if unicodedata.combining(chr(code))} | {0xF8: "o", 0xE6: "ae"}
+_CAMEL, _WORD = re.compile("(?<=[a-z0-9])(?=[A-Z])"), re.compile("[a-z0-9]+")
 _SAFE_PART = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 # First and last issuer prefix, lengths. Ranges as published by the schemes and collected in Wikipedia's "Payment
@@ -236,8 +236,8 @@ def _holds_card(text: str) -> bool:
 
 
 def _words(name: str) -> list[str]:
-    plain = unicodedata.normalize("NFKD", _CAMEL.sub(" ", name)).casefold().translate({ord("ø"): "o", ord("æ"): "ae"})
-    return _WORD.findall("".join(letter for letter in plain if not unicodedata.combining(letter)))
+    plain = unicodedata.normalize("NFKD", _CAMEL.sub(" ", name)).casefold()
+    return _WORD.findall(plain if plain.isascii() else plain.translate(_PLAIN))
 
 
 def _path(trail: _Trail) -> str:

@@ -171,7 +171,7 @@ def test_a_delivery_shows_nothing_of_what_it_carries(world: World) -> None:
 
 
 def test_the_web_process_holds_no_key_that_opens_a_box(world: World) -> None:
-    for name in ("inbox_private", "kek", "suppression"):
+    for name in ("inbox_private", "kek"):
         with pytest.raises(KeyringError):
             load_keyring("web", world.settings.keys_dir)[name]
 

@@ -28,7 +28,7 @@ from tests.webhooks.plugins import SECRETS, plugin_world, policy_text
 from tests.webhooks.signing import SCHEMES, hmac_of
 from tests.world import FORM_SECRET, SIGNED_SECRET, STRIPE_SECRET, World
 
-CPU_MAX_S = 0.2 * 10  # the promise, and the slack of a machine that tests
+CPU_MAX_S = 0.2 * 3  # the promise, and the slack of a machine that tests
 GROWTH_MAX_BYTES = 50 * 1024 * 1024
 CF7 = "newsletter-contact-form-7"
 BODIES = list(bodies())
