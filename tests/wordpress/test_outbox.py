@@ -1,6 +1,7 @@
 """From the hook of a form plugin to the service: kept until it is there, sent signed, once, and then forgotten."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -139,6 +140,16 @@ def test_while_the_service_is_down_it_is_kept_and_then_sent_as_the_same(site: Si
     assert len({delivery.body for delivery in receiver.deliveries}) == 1
     make_due(site)
     assert len(receiver.deliveries) == 5
+
+
+def test_several_that_send_at_once_send_each_submission_once(site: Site, receiver: Receiver) -> None:
+    connect(site, receiver.url)
+    for entry in range(1, 6):
+        site.fire("wpforms", entry=entry)
+    with ThreadPoolExecutor(4) as senders:
+        list(senders.map(lambda _: site.run("samtykke_flush();"), range(4)))
+    assert sorted(delivery.document()["entry"] for delivery in receiver.deliveries) == ["1", "2", "3", "4", "5"]
+    assert figures(site) == (0, 0)
 
 
 def test_it_waits_longer_after_every_attempt(site: Site, receiver: Receiver) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -73,6 +74,14 @@ def test_a_signature_counts_once_and_for_its_route_only(site: Site) -> None:
     assert site.post("erasers", raw.encode(), headers).status_code == 401
     assert site.post("about", raw.encode(), headers).status_code == 200
     assert refusal(site.post("about", raw.encode(), headers)) == (401, "samtykke_unauthorized")
+
+
+def test_of_several_at_once_one_counts(site: Site) -> None:
+    raw = about()
+    headers = signed(raw)
+    with ThreadPoolExecutor(4) as callers:
+        answers = list(callers.map(lambda _: site.post("about", raw.encode(), headers).status_code, range(8)))
+    assert sorted(answers) == [200] + [401] * 7
 
 
 def test_an_administrator_without_a_signature_is_nobody(site: Site) -> None:
