@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from ledger import drift, quarantine
 from ledger.carrying import GIVE
 from ledger.restriction import lift, restrict
-from ledger.tables import drift_check, processor_state, relay
+from ledger.tables import drift_check, processor_state, relay, vault
 from tests.ledger.desk import DAY_MS, HOUR_MS, KARI, MINUTE_MS, NOW_MS, Desk, sign_up, unconfirmed, withdrawal
 from tests.world import World, settings_for
 from workers import drift as sweeper
@@ -329,6 +329,19 @@ def test_one_person_at_whom_an_observer_fails_does_not_hold_up_the_sweep(night: 
     finished = night.standing().finished
     assert finished is not None
     assert finished.people == 2
+
+
+def test_a_box_that_does_not_open_does_not_hold_up_the_sweep(night: Night) -> None:
+    for email in (KARI, OLA):
+        night.desk.say(sign_up(email), NOW_MS)
+    night.nothing_waits()
+    with night.desk.database.write() as connection:
+        mine = vault.c.subject == night.desk.handle()
+        connection.execute(update(vault).where(mine).values(box=b"\x00" * 64))
+    assert night.sweep() == 2
+    assert night.processors["google"].asked == [(OLA,)]
+    assert night.counts() == {"failed": 1, "reported": 1}
+    assert night.standing().finished is not None
 
 
 def test_a_paused_processor_is_not_asked(night: Night) -> None:
