@@ -73,7 +73,8 @@ function samtykke_keys() {
 function samtykke_target( $plugin, $form ) {
 	$forms  = (array) apply_filters( 'samtykke_forms', (array) samtykke_setting( 'FORMS', array() ) );
 	$target = isset( $forms[ "$plugin:$form" ] ) ? (string) $forms[ "$plugin:$form" ] : '';
-	return preg_match( '/^[a-z0-9-]{1,64}$/', $target ) ? $target : '';
+	$fits   = strlen( $plugin ) <= 32 && strlen( $form ) <= 64; // As the outbox has room for them.
+	return $fits && preg_match( '/^[a-z0-9-]{1,64}$/', $target ) ? $target : '';
 }
 
 /**
@@ -231,6 +232,7 @@ function samtykke_submit( $plugin, $form, $entry, array $fields, $submitted_at =
 		return;
 	}
 	$entry        = in_array( (string) $entry, array( '', '0' ), true ) ? samtykke_entry_of_request( $fields ) : (string) $entry;
+	$entry        = strlen( $entry ) <= 90 ? $entry : hash( 'sha256', $entry );
 	$submitted_at = null === $submitted_at ? time() : (int) $submitted_at;
 	$body         = wp_json_encode(
 		array(
@@ -257,14 +259,17 @@ function samtykke_submit( $plugin, $form, $entry, array $fields, $submitted_at =
 		$submitted_at,
 		(string) $body
 	);
+	$was_silent   = $wpdb->suppress_errors(); // It would log the statement, and with it what the visitor wrote.
 	$kept         = $wpdb->query( $statement );
 	if ( false === $kept ) { // Such as after an import of the database without our tables.
 		delete_option( 'samtykke_schema' );
 		samtykke_create_tables();
 		$kept = $wpdb->query( $statement );
 	}
+	$number = (int) $wpdb->insert_id;
+	$wpdb->suppress_errors( $was_silent );
 	if ( 1 === $kept ) {
-		samtykke_hurry( (int) $wpdb->insert_id );
+		samtykke_hurry( $number );
 	} elseif ( false === $kept ) {
 		error_log( "samtykke: a submission of $plugin $form could not be kept" );
 	}
