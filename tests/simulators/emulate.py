@@ -3,6 +3,7 @@
 https://www.npmjs.com/package/emulate, Apache-2.0. Its version is pinned: another program has the name since 1.0.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -34,11 +35,13 @@ def fetch() -> tuple[str, str]:
     )
     if node is None or npm is None:
         raise EmulateMissingError("needs node and npm")
-    if not script.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        command = (npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(CACHE), PACKAGE)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    command = (npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(CACHE), PACKAGE)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
         try:
-            subprocess.run(command, capture_output=True, timeout=FETCH_WAIT_S, check=True)
+            if not script.exists():
+                subprocess.run(command, capture_output=True, timeout=FETCH_WAIT_S, check=True)
         except (OSError, subprocess.SubprocessError) as error:
             raise EmulateMissingError(type(error).__name__) from error
     return node, str(script)
