@@ -32,7 +32,7 @@ test: $(DEV)  ## All checks that a change needs
 	$(BIN)/mypy --strict verify_ledger.py
 	$(BIN)/pytest -n 2 -m 'not long'
 
-test-long: $(DEV)  ## The long tests: faults, soak
+test-long: $(DEV) $(PEERS)  ## The long tests: faults, soak
 	$(BIN)/pytest -m long
 
 bench: $(DEV) $(PEERS)  ## Measure; the results are for this machine only
