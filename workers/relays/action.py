@@ -37,7 +37,8 @@ class Outcome(StrEnum):
 class RelayAction:
     """One deed for one person at one processor.
 
-    `emails`: every address by which the processor may know the person; one that the person no longer has too.
+    `emails`: every address by which the processor may know the person, oldest first; those that are no longer the
+    person's too.
     `attempt_epoch` is raised when `RelayError.new_epoch` asks for it. `profile`, of a rectification: what is right now,
     field to value, an empty text for none; its `email` is the address that is right. `product`, of access.
     `notes`: what an earlier attempt left with `RelayWait`.
