@@ -133,6 +133,12 @@ def test_a_busy_source_gets_429_and_no_other_notices(limited: World) -> None:
     assert inbox_rows(limited) == 12
 
 
+def test_a_hint_counts_once_and_is_limited_before_the_database_is_asked(limited: World) -> None:
+    hint = {"object": "v2.core.event", "id": "evt_thin", "type": "v1.checkout.session.completed"}
+    answers = [limited.post_stripe(hint) for _ in range(11)]
+    assert [answer.status_code for answer in answers] == [503] * 10 + [429]  # nobody has read Stripe yet
+
+
 def test_forgeries_take_nothing_from_the_source_that_they_name(limited: World) -> None:
     for _ in range(50):
         assert post(limited, CF7, BODY, **{"X-Gdpr-Token": "wrong"}).status_code == 401

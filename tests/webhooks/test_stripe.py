@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,9 +18,11 @@ from ledger.intake import write_position
 from ledger.tables import inbox
 from ledger.versions import PREFIX
 from schemas.message import MessageType, format_message
+from schemas.refusal import Refused
 from tests.simulators.fill_stripe_events import CANARY, CANARY_NUMBER
 from tests.webhooks.capture import messages
 from tests.world import World, checkout_event, stripe_header
+from webhooks.stripe import REMEMBERED_MS, IntakeWatch
 from workers.context import now_ms
 from workers.doorbell import INTAKE, RECORD
 
@@ -76,6 +79,22 @@ def test_a_hint_is_not_taken_while_nobody_reads_stripe(any_world: World, ago_ms:
     assert (refused.status_code, refused.get_json()["error"]["reason"]) == (503, "stripe_not_read")
     assert refused.headers["Retry-After"] == "30"
     assert any_world.statuses() == []
+
+
+def test_that_stripe_is_read_is_asked_once_a_minute_and_that_it_is_not_every_time(world: World) -> None:
+    now = [now_ms()]
+    watch = IntakeWatch(replace(world.client.application.extensions["door"], clock=lambda: now[0]))
+    for _ in range(2):
+        with pytest.raises(Refused, match="stripe_not_read"):
+            watch.require()
+    read_stripe(world)
+    watch.require()
+    read_stripe(world, 2 * DAY_MS)  # which never happens: it shows whether the database is asked
+    now[0] += REMEMBERED_MS - 1
+    watch.require()
+    now[0] += 1
+    with pytest.raises(Refused, match="stripe_not_read"):
+        watch.require()
 
 
 def test_a_hint_is_kept_once_and_rings_whoever_can_fetch_the_event(world: World, pressed: list[str]) -> None:
