@@ -26,6 +26,7 @@ from workers.relays.action import RelayAction, RelayError
 FORMAT = "samtykke-export/1"
 EXPORT_S = 10 * 60.0  # of one processor: a mailbox may hold a person's mails of many years
 NOT_READ = "not_read"  # in the place of a part that a processor did not let us read
+NOT_COVERED = "not_covered"  # policy.toml does not let the service ask there
 NOT_CONNECTED, PAUSED, FAILED, NOTHING_TO_ASK = "processor_not_connected", "paused", "export_failed", "no_address"
 
 
@@ -109,6 +110,8 @@ def _about(processor: Processor) -> dict[str, Any]:
 
 def _ask(context: Context, processor: str, action: RelayAction) -> Mapping[str, Any] | str:
     """What a processor holds, or why that is not known."""
+    if "export" not in context.policy.processors[processor].actions:
+        return NOT_COVERED
     if not action.emails:
         return NOTHING_TO_ASK
     with context.database.read() as connection:

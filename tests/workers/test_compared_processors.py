@@ -94,7 +94,7 @@ def company(tmp_path: Path, simulators: dict[str, SimulatorProcess]) -> Iterator
     )
     world = World(settings)
     unconfirmed(world)
-    actions = ("give", "withdraw", "rectify", "restrict", "erase")
+    actions = ("give", "withdraw", "rectify", "restrict", "erase", "export")
     processors = {key: replace(one, actions=actions) for key, one in world.policy.processors.items()}
     processors["google"] = replace(processors["google"], groups={"newsletter": GROUP})
     world.policy = replace(world.policy, processors=MappingProxyType(processors))

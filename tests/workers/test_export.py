@@ -115,6 +115,12 @@ def test_a_part_that_was_not_read_is_missing_too(desk: Desk, context: Context, m
     assert found.missing["google mails"] == "mailbox_scope_missing"
 
 
+def test_a_processor_whose_actions_lack_it_is_not_asked(desk: Desk, context: Context) -> None:
+    google = replace(context.policy.processors["google"], actions=("withdraw",))
+    policy = replace(context.policy, processors={**context.policy.processors, "google": google})
+    assert parts(export(replace(context, policy=policy), desk.handle()).document)["google"] == (None, "not_covered")
+
+
 def test_a_paused_processor_is_not_asked(desk: Desk, context: Context) -> None:
     with desk.database.write() as connection:
         connection.execute(insert(processor_state).values(processor="google", paused_at_ms=NOW_MS))
