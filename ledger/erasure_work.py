@@ -39,7 +39,7 @@ class Standing:
     @property
     def answered(self) -> int:
         """How many processors have done what they will do."""
-        return sum(answer.outcome in ENDS for answer in self.answers)
+        return sum(answer.outcome is not None for answer in self.answers)
 
 
 def begin(connection: Connection, recorder: Recorder, entry: Entry, position: int, addresses: Sequence[str]) -> None:
@@ -99,7 +99,7 @@ def complete_if_done(connection: Connection, erasure_id: bytes, policy: Policy, 
     if row is None:
         return False
     answers = _answers(connection, erasure_id, policy)
-    if not answers or any(answer.outcome not in ENDS for answer in answers):
+    if not answers or any(answer.outcome is None for answer in answers):
         return False
     retained = [answer for answer in answers if answer.outcome == RETAINED]
     entry = Entry(
@@ -144,7 +144,7 @@ def _answers(connection: Connection, erasure_id: bytes, policy: Policy) -> list[
         Answer(
             processor=row.processor,
             status=row.status,
-            outcome=row.outcome if row.status == CONFIRMED else None,
+            outcome=row.outcome if row.status == CONFIRMED and row.outcome in ENDS else None,
             reason=row.reason,
             retained_until_ms=retained_until_ms(row.reason, row.retained_until_ms, row.updated_at_ms, policy)
             if row.status == CONFIRMED and row.outcome == RETAINED
