@@ -46,7 +46,7 @@ OPTIONS = (
     Option("GOOGLE_CREDENTIALS", "", "Service account key, or OAuth refresh token, as JSON text.", secret=True),
     Option("GOOGLE_SUBJECT", "", "Workspace user that the service account acts as."),
     Option("GOOGLE_API_BASE", "https://admin.googleapis.com", "Google's Directory API."),
-    Option("GMAIL_MAILBOX", "", "Mailbox whose mail is asked for withdrawals and requests."),
+    Option("GMAIL_MAILBOX", "", "The company's mailbox: read for requests, searched for a person's mail, sent from."),
     Option(
         "GMAIL_CREDENTIALS",
         "",

@@ -20,7 +20,8 @@ from ledger.tables import ledger_checkpoint
 from schemas.entry import format_time
 from schemas.settings import Settings
 from workers.context import Context
-from workers.mail import TEXTS, compose, spool
+from workers.mail import TEXTS, compose, deliver
+from workers.relays.action import RelayError
 from workers.witnesses import WitnessClient
 
 MINUTE_MS = 60_000
@@ -111,7 +112,10 @@ def _to_mailbox(context: Context, recipient: str, at_ms: int, _anew: bool) -> bo
     mail = compose(context.settings.mail_from, recipient, name, TEXTS.get_template("checkpoint.txt").render(values))
     # Not as text: a mail program may change the ends of its lines.
     mail.add_attachment(note.encode(), maintype="application", subtype="octet-stream", filename=filename)
-    spool(context.settings.mail_spool_dir, name, mail)
+    try:
+        deliver(context, name, mail)
+    except RelayError as error:
+        raise PublishingError(error.reason) from None
     return True
 
 
