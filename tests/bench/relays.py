@@ -1,6 +1,7 @@
 """The relayer's speed: a burst of withdrawals to three processors that each take 20 ms to answer, and one when idle.
 
-The processors are the simulators of the tests: every write is read back. On SQLite and PostgreSQL. Who asks for a withdrawal has no vault here, so each relay opens its own box.
+The processors are the simulators of the tests: every write is read back. On SQLite and PostgreSQL. Who asks for a
+withdrawal has no vault here, so each relay opens its own box.
 """
 
 import statistics
