@@ -147,7 +147,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """What is loaded by now stays: to search it for garbage, with the rest, cost a request 50 ms now and then."""
+    """What is loaded by now stays: to search it for garbage, with the rest, could hold every request for 100 ms."""
     gc.collect()
     gc.freeze()
 
