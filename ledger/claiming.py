@@ -24,8 +24,10 @@ def _due(*, urgent: bool) -> "Select[Any]":
     other = relay.alias("other")
     is_earlier = tuple_(other.c.sequence, other.c.id) < tuple_(relay.c.sequence, relay.c.id)
     under_way = other.c.claimed_until_ms > _NOW
-    if urgent:  # one that waits for its next attempt holds up no other
-        before = or_(under_way, and_(other.c.urgent == 1, is_earlier, other.c.next_attempt_at_ms <= _NOW))
+    is_undone = other.c.outcome.is_(None)
+    if urgent:  # another deed's wait for its next attempt holds up none, nor does a deed that is only repeated
+        comes_first = or_(other.c.next_attempt_at_ms <= _NOW, and_(other.c.action == relay.c.action, is_undone))
+        before = or_(under_way, and_(other.c.urgent == 1, is_earlier, comes_first))
     else:
         before = or_(under_way, other.c.urgent == 1, is_earlier)
     blocked = (

@@ -112,7 +112,7 @@ def test_what_is_urgent_waits_for_nothing_but_an_attempt_under_way(any_world: Wo
     database = any_world.database
     enqueue(database, new_relay(1, urgent=False))
     (grant,) = claim(database, urgent=False)
-    enqueue(database, new_relay(2), new_relay(3))
+    enqueue(database, new_relay(2), new_relay(3, action="erase"))
     assert claim(database) == [], "the grant may be on its way"
     assert retry(database, grant, 0)
     assert claim(database, urgent=False) == [], "and now the withdrawals go first"
@@ -120,7 +120,7 @@ def test_what_is_urgent_waits_for_nothing_but_an_attempt_under_way(any_world: Wo
     assert first.id != grant.id
     assert retry(database, first, HOUR_MS)
     (second,) = claim(database)
-    assert second.id not in (grant.id, first.id), "a withdrawal does not wait for the retry of another"
+    assert second.id not in (grant.id, first.id), "an erasure does not wait for the retry of a withdrawal"
     assert finish(database, second)
     assert claim(database, urgent=False) == []
     (again,) = claim(database, NOW_MS + HOUR_MS)
