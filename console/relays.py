@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Row, and_, select
 
 from console.operator import Exit, Operator, Speaker, at, command, hex_id, stop
 from ledger import outbox
-from ledger.carrying import ERASE
+from ledger.carrying import ERASE, WITHDRAW
 from ledger.erasure_work import complete_if_done
 from ledger.errors import NotFoundError, RefusedError
 from ledger.log import NewEntry, append_many, lock_head, new_id
@@ -89,6 +89,8 @@ def done(operator: Operator, speak: Speaker, relay_id: str, outcome: str, until:
         row = connection.execute(select(relay).where(relay.c.id == hex_id(relay_id))).one_or_none()
         if row is None:
             raise NotFoundError("relay_not_found")
+        if outcome == "done" and row.action in (ERASE, WITHDRAW):
+            raise RefusedError("say_what_happened")  # removed, not_found or retained: it is an answer to a person
         if not outbox.resolve(connection, row.id, outcome, now, until_ms):
             raise RefusedError(f"not_parked_{row.status}")
         entry = Entry(

@@ -27,7 +27,8 @@ def settle(
     if ended.action == ERASE:
         complete_if_done(connection, ended.cause, policy, now_ms)
     if ended.action in (ERASE, WITHDRAW) and addresses:
-        if GIVE not in policy.processors[ended.processor].actions:
+        processor = policy.processors.get(ended.processor)  # it may have left policy.toml meanwhile
+        if processor is None or GIVE not in processor.actions:
             return
         for handle in owners(connection, keyring, addresses):
             if handle != ended.subject:

@@ -23,7 +23,8 @@ def redact(
     From the first that changes on, all are sealed anew: their order tells which address is the newest.
     """
     boxes = [
-        (position, entry_id, payload, remains(payload)) for position, entry_id, payload in open_boxes(connection, person)
+        (position, entry_id, payload, remains(payload))
+        for position, entry_id, payload in open_boxes(connection, person)
     ]
     first = next((at for at, (_, _, before, after) in enumerate(boxes) if before != after), len(boxes))
     new: list[NewEntry] = []

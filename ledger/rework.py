@@ -25,7 +25,7 @@ from schemas.address import parse_address
 BOX_BATCH = 500  # about 10 ms of one transaction: nobody waits long for the writer
 PERSON_BATCH = 20  # each is a read of its boxes as well
 REASON = "key_rotation"
-NOTES_CONTEXT = b"notes"  # before the id of the relay: what its notes are bound to (workers.attempt)
+NOTES_CONTEXT = b"notes"  # before the id of the relay: what its notes are bound to
 Progress = Callable[[int], object]
 
 

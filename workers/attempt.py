@@ -15,6 +15,7 @@ from ledger.outbox import LEASE_MS, Relay
 from ledger.recorder import MAIL
 from ledger.relevance import Question
 from ledger.restriction import open_restricted
+from ledger.rework import NOTES_CONTEXT
 from ledger.sealing import unseal_versioned
 from schemas.entry import parse_time
 from schemas.policy import Product
@@ -27,7 +28,6 @@ from workers.relays import RELAYS
 from workers.relays.action import Outcome, RelayAction, RelayError
 
 PENDING_WAIT_S = 1.0  # until the recorder has recorded what decides
-NOTES_CONTEXT = b"notes"
 # What a processor that no longer has somebody need not be told.
 _ADDS = frozenset({GIVE, GRANT_ACCESS})
 
@@ -71,6 +71,9 @@ def _prepare(context: Context, claimed: Relay) -> tuple[RelayAction, relevance.R
         person = _person(context, connection, claimed)
         if person is None or not person.restricted:
             return _asked(context, connection, claimed, person)
+        early = relevance.ask(Question(connection, context.keyring, claimed, (), now_ms()))
+        if early.superseded is not None:  # nothing is opened for what is not done
+            raise Superseded(early.superseded)
     with context.database.write() as connection:
         person = _person(context, connection, claimed)
         if person is not None:

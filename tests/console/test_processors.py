@@ -64,6 +64,8 @@ def test_what_was_done_by_hand_is_confirmed_and_said(any_world: World) -> None:
     desk.say(withdrawal(KARI), now_ms())
     any_world.carry(urgent=True)
     (parked,) = desk.relays(processor="google")
+    vague = any_world.command("relays", "done", parked.id.hex(), "--outcome", "done")
+    assert "say_what_happened" in vague.output, "an answer to a person is removed, not_found or retained"
     answer = told(any_world, "relays", "done", parked.id.hex(), "--outcome", "retained", "--until", "2031-01-31")
     assert (answer["status"], answer["outcome"], answer["erasure_completed"]) == ("confirmed", "retained", False)
     (row,) = desk.relays(processor="google")

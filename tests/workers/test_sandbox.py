@@ -1,4 +1,4 @@
-"""What is told of the vendors' sandboxes: every check and every assumption is documented, nothing runs without a key."""
+"""What is told of the vendors' sandboxes: each check and assumption is documented, and nothing runs without a key."""
 
 import re
 from dataclasses import replace
