@@ -7,7 +7,7 @@ import click
 from sqlalchemy import ColumnElement, Row, and_, select
 
 from console.operator import Exit, Operator, Speaker, at, command, hex_id, stop
-from ledger import outbox
+from ledger import outbox, processors
 from ledger.carrying import ERASE, WITHDRAW
 from ledger.erasure_work import complete_if_done
 from ledger.errors import NotFoundError, RefusedError
@@ -131,6 +131,7 @@ def _replay(operator: Operator, row: Row[Any], dry_run: bool) -> dict[str, Any]:
     with operator.context.database.write() as connection:
         if not outbox.rearm(connection, row.id, now_ms()):
             return result | {"result": "replayed_by_someone_else"}
+        processors.end_rest(connection, row.processor)  # now means now
     operator.record_deed(Kind.RELAY_REPLAYED, subject=row.subject, processor=row.processor, action=row.action)
     return result | {"result": "replayed"}
 

@@ -110,6 +110,12 @@ def resume(connection: Connection, processor: str, now_ms: int) -> None:
     _switch(connection, processor, now_ms, is_paused=False)
 
 
+def end_rest(connection: Connection, processor: str) -> None:
+    """After failures: an operator says that it is mended. One that is paused stays so."""
+    values = {"failures": 0, "closed_until_ms": 0, "reason": None}
+    connection.execute(update(processor_state).where(processor_state.c.processor == processor).values(values))
+
+
 def _switch(connection: Connection, processor: str, now_ms: int, *, is_paused: bool) -> None:
     lock_head(connection)
     state = lock(connection, [processor])[processor]

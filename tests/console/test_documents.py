@@ -141,7 +141,7 @@ def test_every_command_and_option_in_the_documents_exists(call: str) -> None:
     words = call.split()
     command = {each.name: each for each in COMMANDS}.get(words[0].strip("`"))
     assert command, f"no such command: {call}"
-    if isinstance(command, click.Group):
+    if isinstance(command, click.Group) and len(words) > 1:
         command = command.commands[words[1]]
     options = {name for parameter in command.params for name in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= options
