@@ -28,7 +28,8 @@ OF_PROCESSOR: Mapping[tuple[str, str], str] = {
 }
 REMEDIES: Mapping[str, str] = {
     "no_plugin": "the companion plugin is not there: docs/guides/wordpress-plugin.md",
-    "authorization_not_forwarded": "the web server drops the Authorization header: on Apache, CGIPassAuth On",
+    "authorization_not_forwarded": "the password is wrong or revoked, or the web server drops the header Authorization "
+    "(Apache: CGIPassAuth On)",
     "site_password_protected": "the site asks for a password of its own: User Portal > the environment > Password "
     "protection > off",
     "not_an_administrator": "WORDPRESS_USER is no administrator: erasures need manage_options",
