@@ -6,10 +6,8 @@ from console.addresses import email_option, read_address
 from console.operator import Exit, Operator, Speaker, at, command, stop
 from console.rights import find, write
 from console.sendable import export
-from ledger import vault, withdrawal
-from ledger.check import check_address
-from ledger.identity import address_tags
-from ledger.purchases import customer_since_ms
+from ledger import withdrawal
+from ledger.sending import may_send
 from workers.queue import RELAY_URGENT
 
 
@@ -32,9 +30,7 @@ def check(operator: Operator, speak: Speaker, email: str, purpose: str) -> None:
         stop(Exit.USAGE, f"purpose_unknown: one of {', '.join(context.policy.purposes)}")
     address = read_address(email)
     with context.database.read() as connection:
-        answer = check_address(connection, context.keyring, address, purpose)
-        handle = vault.find_by_narrow(connection, address_tags(context.keyring["index_pepper"], address))
-        customer_since = at(customer_since_ms(connection, handle)) if handle else None
+        (answer,) = may_send(connection, context.keyring, [address], purpose)
     speak.document(
         {
             "allowed": answer.allowed,
@@ -42,7 +38,7 @@ def check(operator: Operator, speak: Speaker, email: str, purpose: str) -> None:
             "purpose": purpose,
             "since": at(answer.since_ms),
             "entry": answer.entry,
-            "existing_customer_since": customer_since,
+            "existing_customer_since": at(answer.customer_since_ms),
         }
     )
     if not answer.allowed:

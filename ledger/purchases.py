@@ -4,7 +4,7 @@ That is the second answer of marketing law (markedsføringsloven section 15: an 
 what was bought), which stands beside the first, the consent, and is never mixed with it.
 """
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from ledger import product_access, restriction, vault
 from ledger.consent import sign_up
@@ -12,9 +12,8 @@ from ledger.identity import address_tags
 from ledger.log import NewEntry, new_id
 from ledger.recorder import Recorder, append
 from ledger.state import effective_at_ms
-from ledger.tables import ledger_entry
 from schemas.address import parse_address
-from schemas.entry import Entry, Kind, parse_leaf
+from schemas.entry import Entry, Kind
 from schemas.message import Message
 
 
@@ -61,10 +60,3 @@ def _entry(
             reason=reason,
         )
     )
-
-
-def customer_since_ms(connection: Connection, handle: bytes) -> int | None:
-    """When somebody first bought something, of what we know; None for nobody's customer."""
-    query = select(ledger_entry.c.leaf).where(ledger_entry.c.subject == handle, ledger_entry.c.kind == Kind.CUSTOMER)
-    bought = [parse_leaf(leaf).occurred_at_ms for leaf in connection.execute(query).scalars()]
-    return min((at_ms for at_ms in bought if at_ms is not None), default=None)

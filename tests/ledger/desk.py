@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Table, func, select
 
 from ledger import vault
 from ledger.audit import audit
-from ledger.check import check_address
 from ledger.checkpoints import note_verifiers
 from ledger.database import Database
 from ledger.errors import NotFoundError
@@ -23,6 +22,7 @@ from ledger.keyring import load_keyring
 from ledger.links import Link, confirmations, withdraw_link
 from ledger.log import NewEntry, append_many, new_id
 from ledger.recorder import Recorder
+from ledger.sending import may_send
 from ledger.state import GIVEN
 from ledger.tables import relay
 from schemas.address import parse_address
@@ -107,7 +107,7 @@ class Desk:
 
     def check(self, email: str = KARI, purpose: str = "newsletter") -> str:
         with self.database.read() as connection:
-            answer = check_address(connection, self.keyring, parse_address(email), purpose)
+            (answer,) = may_send(connection, self.keyring, [parse_address(email)], purpose)
         assert answer.allowed is (answer.reason == "given")
         return answer.reason
 

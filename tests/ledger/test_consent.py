@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from ledger.purchases import customer_since_ms
 from ledger.restriction import restrict
+from ledger.sending import may_send
 from ledger.tables import consent_state, subject
+from schemas.address import parse_address
 from schemas.message import Decision, Dropped, Message, MessageType
 from tests.ledger.desk import (
     DAY_MS,
@@ -190,7 +191,8 @@ def test_a_purchase_of_somebody_known_is_a_customers_and_gives_nothing(desk: Des
     customers = [leaf for leaf in desk.world.leaves() if leaf["kind"] == "customer.recorded"]
     assert [(leaf["subject"], leaf["basis"]) for leaf in customers] == [(desk.handle().hex(), "contract")]
     with desk.database.read() as connection:
-        assert customer_since_ms(connection, desk.handle()) == NOW_MS + DAY_MS
+        (answer,) = may_send(connection, desk.keyring, [parse_address("kari@example.no")], "newsletter")
+        assert answer.customer_since_ms == NOW_MS + DAY_MS
     assert (desk.check(), desk.count(subject), desk.kinds().count("purchase.recorded")) == ("withdrawn", 1, 3)
 
 

@@ -10,13 +10,13 @@ from sqlalchemy import select
 
 from ledger import mirror, quarantine, restriction, vault
 from ledger.audit import audit
-from ledger.check import check_address
 from ledger.checkpoints import note_verifiers, read_state
 from ledger.database import Database
 from ledger.errors import RefusedError, SignerError
 from ledger.keyring import SIGNER_STATE, load_keyring
 from ledger.log import lock_head, root, size
 from ledger.restoration import check_continuation, restore
+from ledger.sending import may_send
 from ledger.tables import relay, subject
 from ledger.tables import vault as vault_table
 from schemas.address import parse_address
@@ -130,7 +130,7 @@ def test_an_erased_person_is_erased_again_before_anything_else_happens(day: Day)
     with day.world.database.read() as connection:
         assert connection.execute(select(subject)).all() == []
         assert connection.execute(select(vault_table)).all() == []
-        assert check_address(connection, day.desk.keyring, parse_address(KARI), "newsletter").reason == "suppressed"
+        assert may_send(connection, day.desk.keyring, [parse_address(KARI)], "newsletter")[0].reason == "suppressed"
     day.desk.say(sign_up(), NOW_MS + 3 * DAY_MS)
     assert day.desk.check() == "suppressed", "not back by a list that is read in again"
     assert day.problems() == []

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import event
 from werkzeug.test import TestResponse
 
-from ledger.check import check_address
 from ledger.identity import address_tags
 from ledger.restriction import restrict
 from ledger.sending import CHUNK, REASONS, may_send
@@ -19,6 +18,7 @@ from ledger.vault import find_by_narrow
 from schemas.address import parse_address
 from schemas.api_keys import ApiKey
 from tests.ledger.desk import HOUR_MS, KARI, NOW_MS, Desk, sign_up, withdrawal
+from tests.ledger.one_by_one import check_address
 from tests.world import World, checkout_event, settings_for
 
 ONE = ApiKey("shop", frozenset({"check"}), "one" + "k" * 40)
