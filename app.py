@@ -19,10 +19,12 @@ from webhooks.gmail import gmail_blueprint
 from webhooks.health import health_blueprint
 from webhooks.ledger import ledger_blueprint
 from webhooks.limits import SourceLimit
-from webhooks.links import links_blueprint
 from webhooks.metrics import metrics_blueprint
 from webhooks.openapi import openapi_blueprint
-from webhooks.privacy import privacy_blueprint
+from webhooks.pages.confirm import confirm_blueprint
+from webhooks.pages.privacy import privacy_blueprint
+from webhooks.pages.rights import rights_blueprint
+from webhooks.pages.withdraw import withdraw_blueprint
 from webhooks.requests import BODY_SIZE_MAX_BYTES
 from webhooks.stripe import stripe_blueprint
 from workers.connections import session_to
@@ -64,7 +66,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     for make in (
         forms_blueprint,
         stripe_blueprint,
-        links_blueprint,
+        withdraw_blueprint,
+        confirm_blueprint,
+        rights_blueprint,
         consents_blueprint,
         privacy_blueprint,
         ledger_blueprint,

@@ -1,77 +1,76 @@
-"""Mails to the person: written into a spool folder, or sent through Gmail; named by the relay, so twice is once."""
+"""Mail: letters written in the person's language, and sent by whatever is set; named by the relay, so twice is once."""
 
+import textwrap
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from sqlalchemy import Connection
+from jinja2 import Environment, PackageLoader
 
-from ledger import links, vault
-from ledger.check import pending_purposes
 from ledger.durable_file import replace_file
-from ledger.errors import NotFoundError
-from ledger.log import entry_by_id
 from ledger.outbox import Relay
-from ledger.receipts import build_receipt
-from ledger.recorder import CONFIRMATION, REQUEST
-from ledger.restriction import open_restricted
-from ledger.sealing import unseal_versioned
-from schemas.entry import Kind
-from schemas.message import LANGUAGES
-from schemas.policy import Text
-from schemas.rights import RIGHT_NAMES
-from schemas.token import format_token
-from workers.context import Context, now_ms
-from workers.ending import Ending, Superseded
+from schemas.texts import environment
+from workers.context import Context
+from workers.ending import Ending
+from workers.mails import LETTERS
+from workers.mails.letter import Letter
 from workers.relays.action import RelayError
 
-# Plain text only: nothing to escape, and nothing that a mail program would load from elsewhere.
-TEXTS = Environment(
-    loader=PackageLoader("workers", "mails"),
-    undefined=StrictUndefined,
-    autoescape=False,  # noqa: S701
-    keep_trailing_newline=True,
-)
-
 GMAIL = "gmail"
+LINE_SIZE = 78  # characters (RFC 5322, 2.1.1)
 
 
 def send(context: Context, claimed: Relay) -> Ending:
     """Write one mail. Raises Superseded when nobody waits for it, RelayError when it must wait itself."""
-    if claimed.box is not None:
-        return _confirm_erasure(context, claimed, claimed.box)
-    given, confirm_url, receipt = False, None, None
-    with context.database.write() as connection:  # the withdrawal link is made at first need
-        person, email = _recipient(context, connection, claimed)
-        withdraw_url = _url(context, "w", links.withdraw_link(connection, person.handle, now_ms()))
-        if claimed.action == CONFIRMATION:
-            _wait_for_withdrawal(connection, claimed)
-            confirm_url = _url(context, "c", _open_question(context, connection, claimed, links.CONFIRM))
-        elif claimed.action == REQUEST:
-            confirm_url = _url(context, "r", _open_question(context, connection, claimed, links.REQUEST))
-        else:
-            receipt = _receipt(context, connection, claimed, person, withdraw_url)
-            given = entry_by_id(connection, claimed.cause).kind == Kind.GIVEN
-    values = _common(context) | {
-        "confirm_url": confirm_url,
-        "email": email,
-        "expires_days": context.policy.retention.unconfirmed_request_days,
-        "given": given,
-        "months": context.policy.deadlines.rights_request_months,
-        "purposes": _names(context, claimed),
-        "withdraw_url": withdraw_url,
-    }
-    text = TEXTS.get_template(f"{claimed.action}.{person.language}.txt").render(values)
-    mail = compose(context.settings.mail_from, email, claimed.id.hex(), text)
-    # RFC 8058: a mail program can withdraw with one click.
-    mail["List-Unsubscribe"] = _ways_out(withdraw_url, context.settings.gmail_mailbox)
-    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    return _deliver_with(context, claimed, mail, receipt)
+    letter = LETTERS[claimed.action](context, claimed)
+    mail = compose(context.settings.mail_from, letter.email, claimed.id.hex(), _text_of(context, letter))
+    if letter.withdraw_url is not None:
+        # RFC 8058: a mail program can withdraw with one click.
+        mail["List-Unsubscribe"] = _ways_out(letter.withdraw_url, context.settings.gmail_mailbox)
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    for one in letter.attachments:
+        main, _, sub = one.media_type.partition("/")
+        mail.add_attachment(one.content, maintype=main, subtype=sub, filename=one.filename)
+    deliver(context, claimed.id.hex(), mail, leaves_no_copy=letter.leaves_no_copy)
+    return Ending("sent")
+
+
+def _text_of(context: Context, letter: Letter) -> str:
+    """The first line is the subject. In two languages: the first says both subjects, and each text follows."""
+    written = [render(letter.template, language, context, letter.values) for language in letter.languages]
+    if len(written) == 1:
+        return written[0]
+    subjects = " / ".join(text.partition("\n")[0] for text in written)
+    return f"{subjects}\n\n(English below.)\n\n" + "\n--\n\n".join(
+        text.partition("\n")[2].lstrip("\n") for text in written
+    )
+
+
+def render(template: str, language: str, context: Context, values: Mapping[str, Any]) -> str:
+    """A text of workers/mails/templates."""
+    controller = context.policy.controller
+    common = {"authority": context.policy.authority, "contact": controller.contact_url, "controller": controller.name}
+    written = _templates(language).get_template(f"{template}.txt").render(common | dict(values))
+    subject, _, body = written.partition("\n")
+    return "\n".join([subject, *(_wrapped(line) for line in body.split("\n"))])
+
+
+def _wrapped(line: str) -> str:
+    """A paragraph is one line in its template. Links stay whole; what follows a bullet stands under its text."""
+    indent = "    " if line.startswith("  * ") else ""
+    return textwrap.fill(line, LINE_SIZE, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+@cache
+def _templates(language: str) -> Environment:
+    """Plain text only: nothing to escape, and nothing that a mail program would load from elsewhere."""
+    return environment(PackageLoader("workers.mails"), language, autoescape=False)
 
 
 def _ways_out(withdraw_url: str, mailbox: str | None) -> str:
@@ -79,98 +78,6 @@ def _ways_out(withdraw_url: str, mailbox: str | None) -> str:
     token = withdraw_url.rpartition("/")[2]
     by_mail = f", <mailto:{quote(mailbox, safe='@')}?subject=withdraw%20{token}>" if mailbox else ""
     return f"<{withdraw_url}>{by_mail}"
-
-
-def _confirm_erasure(context: Context, claimed: Relay, box: bytes) -> Ending:
-    """The receipt of somebody of whom only the address is left, for this one mail. There is nothing to withdraw."""
-    *_, email = unseal_versioned(context.keyring["kek"], box, claimed.id).decode().splitlines()
-    with context.database.read() as connection:
-        receipt = _receipt(context, connection, claimed)
-    policy = context.policy
-    values = _common(context) | {"fields": policy.personal_data.values(), "processors": policy.processors.values()}
-    # The language was erased too, so the mail speaks both.
-    texts = [TEXTS.get_template(f"erasure.{language}.txt").render(values) for language in LANGUAGES]
-    mail = compose(context.settings.mail_from, email, claimed.id.hex(), "\n--\n\n".join(texts))
-    return _deliver_with(context, claimed, mail, receipt, leaves_no_copy=True)
-
-
-def _common(context: Context) -> dict[str, Any]:
-    controller = context.policy.controller
-    return {"authority": context.policy.authority, "contact": controller.contact_url, "controller": controller.name}
-
-
-def _names(context: Context, claimed: Relay) -> list[Text]:
-    """Of the purposes, or of the right. A purpose may have left the policy since: then its key is its name."""
-    if claimed.action == REQUEST:
-        return [RIGHT_NAMES[right] for right in claimed.purposes]
-    known = context.policy.purposes
-    return [known[key].name if key in known else Text(nb=key, en=key) for key in claimed.purposes]
-
-
-def _deliver_with(
-    context: Context, claimed: Relay, mail: EmailMessage, receipt: bytes | None, *, leaves_no_copy: bool = False
-) -> Ending:
-    if receipt is not None:
-        mail.add_attachment(receipt, maintype="application", subtype="json", filename="receipt.json")
-    deliver(context, claimed.id.hex(), mail, leaves_no_copy=leaves_no_copy)
-    return Ending("sent")
-
-
-def _recipient(context: Context, connection: Connection, claimed: Relay) -> tuple[vault.Subject, str]:
-    """The person, with boxes that may be opened, and the address."""
-    try:
-        person = vault.load_subject(connection, context.keyring["kek"], claimed.subject)
-    except NotFoundError:
-        raise Superseded("subject_gone") from None
-    person = open_restricted(connection, person, f"mail_{claimed.action}", now_ms())
-    emails = vault.emails(connection, person)
-    if not emails:
-        raise Superseded("no_address")
-    return person, emails[-1]
-
-
-def _wait_for_withdrawal(connection: Connection, claimed: Relay) -> None:
-    """A withdrawal that is accepted and not yet recorded will close the question: it is not asked meanwhile."""
-    wide = vault.wide_tags(connection, claimed.subject)
-    if pending_purposes(connection, vault.siblings(connection, claimed.subject), wide) & set(claimed.purposes):
-        raise RelayError("withdrawal_pending")
-
-
-def _open_question(context: Context, connection: Connection, claimed: Relay, kind: str) -> bytes:
-    """Link of the question this mail asks. Closed by a withdrawal, answered or too old: then it is not asked."""
-    cause, days = claimed.cause.hex(), context.policy.retention.unconfirmed_request_days
-    for link in links.confirmations(connection, claimed.subject, kind):
-        if cause in link.request_ids and link.can_confirm(now_ms(), days):
-            return link.id
-    raise Superseded("not_asked_any_more")
-
-
-def _receipt(
-    context: Context,
-    connection: Connection,
-    claimed: Relay,
-    person: vault.Subject | None = None,
-    withdraw_url: str | None = None,
-) -> bytes:
-    receipt = build_receipt(
-        connection,
-        context.policy,
-        context.keyring["receipt"],
-        claimed.cause,
-        claimed.subject,
-        now_ms(),
-        person=person,
-        withdraw_url=withdraw_url,
-    )
-    if receipt is None:
-        raise RelayError("checkpoint_awaited", retry_after_s=1.0)
-    return receipt
-
-
-def _url(context: Context, route: str, link_id: bytes) -> str:
-    key = context.keyring["token_mac"]
-    token = format_token(key_id=key.current, link_id=link_id, mac_key=key.value)
-    return f"{context.settings.public_url}/{route}/{token}"
 
 
 class _AsWritten(EmailPolicy):
@@ -183,7 +90,8 @@ class _AsWritten(EmailPolicy):
         return line.encode("ascii") if line.isascii() and len(line) <= 998 else super().fold_binary(name, value)
 
 
-_POLICY = _AsWritten(linesep="\r\n")
+# 7bit: a server that lacks 8BITMIME would convert it (RFC 6152, 3), and break the signature of DKIM.
+_POLICY = _AsWritten(linesep="\r\n", cte_type="7bit")
 
 
 def compose(sender: str, recipient: str, name: str, text: str) -> EmailMessage:

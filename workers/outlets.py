@@ -20,7 +20,7 @@ from ledger.tables import ledger_checkpoint
 from schemas.entry import format_time
 from schemas.settings import Settings
 from workers.context import Context
-from workers.mail import TEXTS, compose, deliver
+from workers.mail import compose, deliver, render
 from workers.relays.action import RelayError
 from workers.witnesses import WitnessClient
 
@@ -107,9 +107,9 @@ def _to_mailbox(context: Context, recipient: str, at_ms: int, _anew: bool) -> bo
         return False
     filename, size, note = found
     day = format_time(at_ms)[:10]
-    values = {"day": day, "size": size, "filename": filename, "controller": context.policy.controller.name}
     name = f"checkpoint-{day}"
-    mail = compose(context.settings.mail_from, recipient, name, TEXTS.get_template("checkpoint.txt").render(values))
+    text = render("checkpoint", "en", context, {"day": day, "size": size, "filename": filename})  # it speaks both
+    mail = compose(context.settings.mail_from, recipient, name, text)
     # Not as text: a mail program may change the ends of its lines.
     mail.add_attachment(note.encode(), maintype="application", subtype="octet-stream", filename=filename)
     try:

@@ -11,7 +11,8 @@ from tests.webhooks.pages import BY_HAND, assert_page, mail_both_links, mail_req
 from tests.world import World, settings_for
 from webhooks.answers import register_answers
 from webhooks.door import Door
-from webhooks.links import links_blueprint
+from webhooks.pages.confirm import confirm_blueprint
+from webhooks.pages.withdraw import withdraw_blueprint
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,9 @@ def test_a_purpose_that_the_policy_no_longer_has_does_not_break_a_mailed_link(ma
     door: Door = mailed.client.application.extensions["door"]
     left = {key: purpose for key, purpose in door.policy.purposes.items() if key != "offers"}
     app = Flask("webhooks")
-    app.register_blueprint(links_blueprint(replace(door, policy=replace(door.policy, purposes=left))))
+    door = replace(door, policy=replace(door.policy, purposes=left))
+    app.register_blueprint(withdraw_blueprint(door))
+    app.register_blueprint(confirm_blueprint(door))
     register_answers(app)
     for path in (mailed.link("c"), mailed.link("w")):
         answer = app.test_client().get(path)

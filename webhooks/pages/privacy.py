@@ -1,11 +1,11 @@
 """The privacy notice as a page: the text that policy.toml makes, and nothing that it does not say."""
 
-from flask import Blueprint, Response, make_response, render_template, request
+from flask import Blueprint, Response
 
 from schemas.message import LANGUAGES
 from schemas.notice import blocks, format_notice, notice_sha256
 from webhooks.door import Door
-from webhooks.links import LANGUAGE_OF
+from webhooks.pages.rendering import asked_language, page
 
 CACHE = "public, max-age=300"
 
@@ -17,7 +17,7 @@ def privacy_blueprint(door: Door) -> Blueprint:
     @blueprint.get("/privacy")
     def notice() -> Response:
         """In the language that the browser asks for."""
-        response = _page(LANGUAGE_OF[request.accept_languages.best_match(LANGUAGE_OF, default="nb")])
+        response = _page(asked_language())
         response.vary.add("Accept-Language")
         return response
 
@@ -26,15 +26,9 @@ def privacy_blueprint(door: Door) -> Blueprint:
         return _page(language)
 
     def _page(language: str) -> Response:
-        body = render_template(
-            "privacy.html",
-            language=language,
-            controller=door.policy.controller,
-            authority=door.policy.authority,
-            blocks=list(blocks(texts[language])),
-            sha256=notice_sha256(texts[language]),
-        )
-        response = make_response(body)
+        text = texts[language]
+        made = list(blocks(text))
+        response = page(door, "privacy.html", language=language, blocks=made, sha256=notice_sha256(text))
         response.headers["Cache-Control"] = CACHE
         return response
 

@@ -1,0 +1,19 @@
+"""Mails to a person: one module for each, which says what its letter holds; workers/mail.py writes and sends it."""
+
+from collections.abc import Callable, Mapping
+
+from ledger.outbox import Relay
+from ledger.recorder import CONFIRMATION, RECEIPT, REQUEST
+from workers.context import Context
+from workers.mails.confirmation import confirmation
+from workers.mails.letter import Letter
+from workers.mails.receipt import receipt
+from workers.mails.request import request
+
+# Action of the mail's relay -> what its letter holds. Raises Superseded when nobody waits for it, RelayError when it
+# must wait itself.
+LETTERS: Mapping[str, Callable[[Context, Relay], Letter]] = {
+    CONFIRMATION: confirmation,
+    RECEIPT: receipt,
+    REQUEST: request,
+}
