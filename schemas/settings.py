@@ -15,14 +15,17 @@ from dotenv import dotenv_values
 from environs import EnvError, FileAwareEnv
 from marshmallow.validate import OneOf, Range
 
-from schemas.api_keys import KEY_SIZE_MIN, ApiKey, read_api_keys
+from schemas.api_keys import ApiKey, read_api_keys
 from schemas.options import OPTIONS
+from schemas.setting_values import comma_separated, read_auditor_keys, read_database_url, read_witnesses
 
 # sun_path of a unix socket holds 108 bytes on Linux and 104 on macOS (unix(7)); leave room for the NUL.
 SOCKET_PATH_SIZE_MAX_BYTES = 100
 FORM_SECRETS_PREFIX = "FORM_SECRETS_"
 STRIPE_MODES = ("live", "test", "any")
-MAIL_TRANSPORTS = ("spool", "gmail")
+SPOOL, GMAIL, SMTP = MAIL_TRANSPORTS = ("spool", "gmail", "smtp")
+STARTTLS, TLS, NO_TLS = SMTP_ENCRYPTIONS = ("starttls", "tls", "none")
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -76,6 +79,11 @@ class Settings:
     mail_from: str
     mail_transport: str
     mail_spool_dir: Path
+    smtp_host: str | None
+    smtp_port: int
+    smtp_user: str | None
+    smtp_password: str | None
+    smtp_tls: str
     checkpoint_drop_dir: Path | None
     checkpoint_mail_to: str | None
     witnesses: tuple[tuple[str, str], ...]
@@ -109,40 +117,8 @@ def _environment_files(root: Path) -> list[Path]:
     return [path for path in (*files, data_dir / "development.env") if path.is_file()]
 
 
-def _database_url(text: str, data_dir: Path) -> str:
-    """SQLAlchemy's form of DATABASE_URL; platforms hand out `postgres://`, which it does not know."""
-    if not text:
-        return f"sqlite:///{data_dir / 'samtykke.db'}"
-    for prefix in ("postgres://", "postgresql://"):
-        if text.startswith(prefix):
-            return "postgresql+psycopg://" + text.removeprefix(prefix)
-    return text
-
-
-def _secrets(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def _folder(root: Path, text: str) -> Path | None:
     return root / text if text else None
-
-
-def _auditor_keys(text: str) -> tuple[str, ...]:
-    keys = _secrets(text)
-    if any(len(key) < KEY_SIZE_MIN for key in keys):
-        raise ValueError("AUDITOR_KEYS")
-    return keys
-
-
-def _witnesses(text: str) -> tuple[tuple[str, str], ...]:
-    """(public key, address) of each."""
-    found = []
-    for part in _secrets(text):
-        vkey, *address = part.split()
-        if len(address) != 1 or not address[0].startswith(("https://", "http://")):
-            raise ValueError("WITNESSES")
-        found.append((vkey, address[0].rstrip("/")))
-    return tuple(found)
 
 
 def _form_secrets(env: FileAwareEnv, files: list[Path]) -> dict[str, tuple[str, ...]]:
@@ -152,7 +128,7 @@ def _form_secrets(env: FileAwareEnv, files: list[Path]) -> dict[str, tuple[str, 
         if name.startswith(FORM_SECRETS_PREFIX):
             base = name.removesuffix("_FILE")
             form = base.removeprefix(FORM_SECRETS_PREFIX).lower().replace("_", "-")
-            found[form] = _secrets(env.str(base, ""))
+            found[form] = comma_separated(env.str(base, ""))
     return found
 
 
@@ -189,7 +165,7 @@ def _build(env: FileAwareEnv, root: Path, files: list[Path]) -> Settings:
     public_url = env.str("PUBLIC_URL", f"http://127.0.0.1:{port}").rstrip("/")
     return Settings(
         data_dir=data_dir,
-        database_url=_database_url(env.str("DATABASE_URL", ""), data_dir),
+        database_url=read_database_url(env.str("DATABASE_URL", ""), data_dir),
         redis_url=env.str("REDIS_URL", "") or f"unix://{socket_path(data_dir)}",
         port=port,
         public_url=public_url,
@@ -200,18 +176,19 @@ def _build(env: FileAwareEnv, root: Path, files: list[Path]) -> Settings:
         keys_dir=root / env.str("KEYS_DIR", str(data_dir / "keys")),
         keyring=env.str("KEYRING", "") or None,
         form_secrets=_form_secrets(env, files),
-        stripe_webhook_secrets=_secrets(env.str("STRIPE_WEBHOOK_SECRETS", "")),
+        stripe_webhook_secrets=comma_separated(env.str("STRIPE_WEBHOOK_SECRETS", "")),
         stripe_mode=env.str("STRIPE_MODE", "live", validate=OneOf(STRIPE_MODES)),
         **_processors(env, public_url),
         mail_from=env.str("MAIL_FROM", "samtykke@example.org"),
-        mail_transport=env.str("MAIL_TRANSPORT", "spool", validate=OneOf(MAIL_TRANSPORTS)),
+        mail_transport=env.str("MAIL_TRANSPORT", SPOOL, validate=OneOf(MAIL_TRANSPORTS)),
         mail_spool_dir=root / env.str("MAIL_SPOOL_DIR", str(data_dir / "mail")),
+        **_smtp(env),
         checkpoint_drop_dir=_folder(root, env.str("CHECKPOINT_DROP_DIR", "")),
         checkpoint_mail_to=env.str("CHECKPOINT_MAIL_TO", "") or None,
-        witnesses=_witnesses(env.str("WITNESSES", "")),
+        witnesses=read_witnesses(env.str("WITNESSES", "")),
         mirror_dir=_folder(root, env.str("MIRROR_DIR", "")),
-        auditor_keys=_auditor_keys(env.str("AUDITOR_KEYS", "")),
-        api_keys=read_api_keys(_secrets(env.str("API_KEYS", ""))),
+        auditor_keys=read_auditor_keys(env.str("AUDITOR_KEYS", "")),
+        api_keys=read_api_keys(comma_separated(env.str("API_KEYS", ""))),
         unsafe_allow_loopback=env.bool("UNSAFE_ALLOW_LOOPBACK", False),
         log_level=env.str("LOG_LEVEL", "INFO", validate=OneOf(LOG_LEVELS)),
     )
@@ -245,4 +222,23 @@ def _processors(env: FileAwareEnv, public_url: str) -> dict[str, Any]:
         "gmail_delete_permanently": env.bool("GMAIL_DELETE_PERMANENTLY", False),
         "people_api_base": env.str("PEOPLE_API_BASE", "https://people.googleapis.com"),
         "google_certs_url": env.str("GOOGLE_CERTS_URL", "https://www.googleapis.com/oauth2/v1/certs"),
+    }
+
+
+def _smtp(env: FileAwareEnv) -> dict[str, Any]:
+    """Where SMTP is chosen it must be whole; a password and what people say of themselves never leave in the clear."""
+    host, encryption = env.str("SMTP_HOST", ""), env.str("SMTP_TLS", STARTTLS, validate=OneOf(SMTP_ENCRYPTIONS))
+    user, password = env.str("SMTP_USER", ""), env.str("SMTP_PASSWORD", "")
+    if not host and env.str("MAIL_TRANSPORT", SPOOL) == SMTP:
+        raise ValueError("SMTP_HOST")
+    if encryption == NO_TLS and not (env.bool("UNSAFE_ALLOW_LOOPBACK", False) and host in LOOPBACK_HOSTS):
+        raise ValueError("SMTP_TLS")
+    if user and not password:
+        raise ValueError("SMTP_PASSWORD")
+    return {
+        "smtp_host": host or None,
+        "smtp_port": env.int("SMTP_PORT", 587, validate=Range(1, 65535)),
+        "smtp_user": user or None,
+        "smtp_password": password or None,
+        "smtp_tls": encryption,
     }
