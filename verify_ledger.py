@@ -86,7 +86,15 @@ STATES = {
 KINDS = (
     *STATES,
     *("purchase.recorded", "customer.recorded", "request.received", "request.confirmed", "request.expired"),
-    *("processor.reported", "access.granted", "access.revoked", "minimisation.dropped"),
+    *("request.extended", "request.refused", "request.completed"),
+    *(
+        "processor.reported",
+        "profile.recorded",
+        "profile.deleted",
+        "access.granted",
+        "access.revoked",
+        "minimisation.dropped",
+    ),
     *("relay.completed", "relay.parked", "relay.resolved", "drift.found", "processor.paused", "processor.resumed"),
     *("delivery.replayed", "relay.replayed", "payload.revealed", "payload.opened", "payload.redacted"),
     *(
@@ -96,6 +104,7 @@ KINDS = (
         "subject.restricted",
         "subject.unrestricted",
         "subject.expired",
+        "subject.told",
     ),
     *("ledger.key", "ledger.restored", "ledger.audited"),
 )
@@ -111,6 +120,7 @@ MEMBERS = {
     "basis": one_of(["consent", "contract", "legal_obligation"]),
     "commitment": HEX_32,
     "count": NUMBER,
+    "fact": IDENTIFIER,
     "field": one_of(["email", "first_name", "last_name", "company", "other"]),
     "id": HEX_16,
     "key": IDENTIFIER,

@@ -18,14 +18,25 @@ from ledger.errors import SealError
 from ledger.log import NewEntry, append_many, new_id
 from ledger.recorder import MAIL, RECEIPT, Recorder, sealed_address
 from ledger.sealing import unseal_versioned
-from ledger.tables import consent_state, drift_check, inbox, link, product_access, relay, subject, subject_address
+from ledger.tables import (
+    answer,
+    consent_state,
+    drift_check,
+    inbox,
+    link,
+    product_access,
+    profile_fact,
+    relay,
+    subject,
+    subject_address,
+)
 from ledger.tables import vault as vault_table
 from schemas.address import Address, parse_address
 from schemas.entry import Entry, Kind
 
 SUBJECT_ERASED = "subject_erased"
 # Whatever leads from a handle to a person, or from a person to a handle.
-_OF_SUBJECT = (vault_table, link, subject_address, consent_state, product_access, drift_check)
+_OF_SUBJECT = (vault_table, link, subject_address, consent_state, product_access, drift_check, answer, profile_fact)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def lift_as_asked(connection: Connection, recorder: Recorder, handle: bytes, sou
 
 
 def _lift(connection: Connection, handle: bytes, reason: str, now_ms: int, source: str) -> tuple[str, int]:
-    values = dict.fromkeys(("restricted_at_ms", "restricted_reason", "keep_until_ms"))
+    values = dict.fromkeys(("restricted_at_ms", "restricted_reason", "keep_until_ms", "told_at_ms"))
     written = _write(connection, Kind.UNRESTRICTED, handle, reason, now_ms, source, values)
     # Which of them are this person's only their boxes know: the others are parked again.
     waits = (inbox.c.status == deliveries.PARKED) & (inbox.c.reason == WAITING) & inbox.c.box.is_not(None)

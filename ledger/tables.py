@@ -13,6 +13,9 @@ from sqlalchemy import (
     text,
 )
 
+from ledger.people_tables import answer as answer
+from ledger.people_tables import profile_fact as profile_fact
+from ledger.people_tables import rights_request as rights_request
 from ledger.relay_tables import drift_check as drift_check
 from ledger.relay_tables import erasure as erasure
 from ledger.relay_tables import metadata as metadata
@@ -127,6 +130,7 @@ subject = Table(
     Column("restricted_at_ms", BigInteger),  # since when its boxes are only opened with an entry that says so
     Column("restricted_reason", Text),
     Column("keep_until_ms", BigInteger),  # when what is left is shredded
+    Column("told_at_ms", BigInteger),  # when the person was told that the restriction is about to end
 )
 
 subject_address = Table(
@@ -157,6 +161,7 @@ consent_state = Table(
     Column("state", Text, nullable=False),
     Column("effective_at_ms", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
+    Column("reminded_at_ms", BigInteger),  # of this state: a new one has none
 )
 
 suppression = Table(
@@ -181,21 +186,6 @@ link = Table(
     Column("request_ids", Text, nullable=False),  # entries that a confirmation answers, hex, comma-separated
 )
 Index("link_by_subject", link.c.subject)
-
-rights_request = Table(
-    "rights_request",
-    metadata,
-    Column("id", LargeBinary, primary_key=True),  # that of its request.received entry
-    Column("subject", LargeBinary, nullable=False),  # a handle: after an erasure it leads to nobody
-    Column("right", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("status", Text, nullable=False),  # asked | confirmed | expired
-    Column("asked_at_ms", BigInteger, nullable=False),
-    Column("confirmed_at_ms", BigInteger),  # from here the month runs
-    Column("due_at_ms", BigInteger),
-)
-Index("rights_request_by_status", rights_request.c.status, rights_request.c.due_at_ms)
-Index("rights_request_by_subject", rights_request.c.subject)
 
 # How far we have read at a source that is asked and does not only send: Stripe's events, a mailbox's history.
 intake_position = Table(

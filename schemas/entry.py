@@ -8,12 +8,15 @@ import datetime
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
 from marshmallow import validate
+
+from schemas.kinds import DPV_STATE_OF_KIND as DPV_STATE_OF_KIND
+from schemas.kinds import ENDING_KINDS as ENDING_KINDS
+from schemas.kinds import Kind as Kind
 
 VERSION = 1
 RIGHTS = ("access", "rectification", "erasure", "restriction", "objection", "portability")  # GDPR, 15 to 21
@@ -29,59 +32,6 @@ _COUNT = "[1-9][0-9]{0,14}"  # below 2^53, which every JSON reader keeps exact
 # The end is \Z: `$` would let a line end through, and \d is every script's digits.
 IDENTIFIER = validate.Regexp(rf"{_IDENTIFIER}\Z")
 HEX16 = validate.Regexp(rf"{_HEX16}\Z")
-
-
-class Kind(StrEnum):
-    """What an entry says."""
-
-    REQUESTED = "consent.requested"
-    GIVEN = "consent.given"
-    REFUSED = "consent.refused"
-    WITHDRAWN = "consent.withdrawn"
-    REVOKED = "consent.revoked"
-    EXPIRED = "consent.expired"
-    PURCHASE = "purchase.recorded"
-    CUSTOMER = "customer.recorded"
-    REQUEST_RECEIVED = "request.received"
-    REQUEST_CONFIRMED = "request.confirmed"
-    REQUEST_EXPIRED = "request.expired"
-    REPORTED = "processor.reported"
-    ACCESS_GRANTED = "access.granted"
-    ACCESS_REVOKED = "access.revoked"
-    DROPPED = "minimisation.dropped"
-    RELAY_COMPLETED = "relay.completed"
-    RELAY_PARKED = "relay.parked"
-    RELAY_RESOLVED = "relay.resolved"
-    DRIFT_FOUND = "drift.found"
-    PROCESSOR_PAUSED = "processor.paused"
-    PROCESSOR_RESUMED = "processor.resumed"
-    DELIVERY_REPLAYED = "delivery.replayed"
-    RELAY_REPLAYED = "relay.replayed"
-    REVEALED = "payload.revealed"
-    OPENED = "payload.opened"
-    REDACTED = "payload.redacted"
-    ERASED = "subject.erased"
-    ERASURE_COMPLETED = "erasure.completed"
-    RECTIFIED = "subject.rectified"
-    RESTRICTED = "subject.restricted"
-    UNRESTRICTED = "subject.unrestricted"
-    SUBJECT_EXPIRED = "subject.expired"
-    KEY = "ledger.key"
-    RESTORED = "ledger.restored"
-    AUDITED = "ledger.audited"
-
-
-# https://w3id.org/dpv (2.3), consent statuses: withdrawn is what the person did, revoked what somebody else did.
-DPV_STATE_OF_KIND: Mapping[Kind, str] = {
-    Kind.REQUESTED: "dpv:ConsentRequested",
-    Kind.GIVEN: "dpv:ConsentGiven",
-    Kind.REFUSED: "dpv:ConsentRefused",
-    Kind.WITHDRAWN: "dpv:ConsentWithdrawn",
-    Kind.REVOKED: "dpv:ConsentRevoked",
-    Kind.EXPIRED: "dpv:ConsentExpired",
-}
-# After one of these the person has no box, no key and no tag any more.
-ENDING_KINDS = frozenset({Kind.ERASED, Kind.EXPIRED, Kind.SUBJECT_EXPIRED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +65,7 @@ class Entry:
     right: str | None = None
     product: str | None = None
     retained_until_ms: int | None = None
+    fact: str | None = None
 
     @property
     def state(self) -> str | None:
@@ -132,6 +83,7 @@ MEMBERS: Mapping[str, str] = {
     "basis": _one_of("consent", "contract", "legal_obligation"),
     "commitment": _HEX32,
     "count": _COUNT,
+    "fact": _IDENTIFIER,
     "field": _one_of(*FIELDS),
     "id": _HEX16,
     "key": _IDENTIFIER,

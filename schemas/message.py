@@ -11,6 +11,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 from schemas.entry import FIELDS, HEX16, IDENTIFIER, RIGHTS
 
 PROFILE_VALUE_SIZE_MAX = 200  # characters; the longest name or company that we keep
+DETAIL_SIZE_MAX = 254  # characters; an address is the longest of them (RFC 5321, 4.5.3.1.3)
 LANGUAGES = ("nb", "en")
 UNREAD_MAX = 50
 # A sender's name of a field is text from outside: only what looks like a name is ever kept.
@@ -25,6 +26,7 @@ class MessageType(StrEnum):
     SIGN_UP = "sign_up"
     WITHDRAWAL = "withdrawal"
     LINK_WITHDRAWAL = "link_withdrawal"
+    LINK_SIGN_UP = "link_sign_up"
     CONFIRMATION = "confirmation"
     PURCHASE = "purchase"
     ACCESS = "access"
@@ -57,7 +59,8 @@ class Message:
 
     `right`: what a request asks for. `reported`: what a processor says has happened at its end. `unread`: names of
     fields that the form sends and nobody reads. `products`: keys of what a payment gives access to; `payments`: the
-    names of that payment at the processor.
+    names of that payment at the processor. `details`: what a person adds when confirming a request: what is right, or
+    why to restrict. `facts`: what they tell about themselves, as keys of policy.toml's [profile].
     """
 
     type: MessageType
@@ -76,6 +79,8 @@ class Message:
     unread: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
     payments: tuple[str, ...] = ()
+    details: Mapping[str, str] | None = None
+    facts: Mapping[str, str] | None = None
 
     def __repr__(self) -> str:
         return f"Message({self.type.value}, redacted)"
@@ -123,6 +128,14 @@ class MessageSchema(Schema):
     unread = fields.List(fields.String(validate=FIELD_NAME), validate=validate.Length(max=UNREAD_MAX))
     products = fields.List(fields.String(validate=IDENTIFIER))
     payments = fields.List(fields.String(validate=PAYMENT))
+    details = fields.Dict(
+        keys=fields.String(validate=validate.OneOf(["email", "first_name", "last_name", "company", "reason"])),
+        values=fields.String(validate=validate.Length(max=DETAIL_SIZE_MAX)),
+        allow_none=True,
+    )
+    facts = fields.Dict(
+        keys=fields.String(validate=IDENTIFIER), values=fields.String(validate=IDENTIFIER), allow_none=True
+    )
 
     @post_load
     def _make(self, data: dict[str, Any], **_: object) -> Message:

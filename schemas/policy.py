@@ -16,6 +16,11 @@ from schemas.policy_forms import Form as Form
 from schemas.policy_forms import make_form
 from schemas.policy_rules import Document
 from schemas.policy_schema import check_document
+from schemas.policy_terms import Deadlines as Deadlines
+from schemas.policy_terms import Fact as Fact
+from schemas.policy_terms import Retention as Retention
+from schemas.policy_terms import Rights as Rights
+from schemas.policy_terms import Text as Text
 
 Made = TypeVar("Made")
 
@@ -28,14 +33,6 @@ class PolicyError(Exception):
     def __init__(self, errors: tuple[tuple[str, str], ...]) -> None:
         super().__init__("\n".join(f"{path}: {message}" for path, message in errors))
         self.errors = errors
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Words shown to people: Norwegian bokmål and English."""
-
-    nb: str
-    en: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +59,7 @@ class Purpose:
     dpv: str
     legal_basis: str
     double_opt_in: bool
+    reminder_months: int | None  # after so long the person is reminded, once; it never ends a consent
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +88,7 @@ class Processor:
     region: str
     holds: tuple[str, ...]
     dpa_url: str | None
+    contact_url: str | None  # where a person reaches it about their data
     actions: tuple[str, ...]
     residual: tuple[Residual, ...]
     groups: Mapping[str, str]  # purpose -> Google group
@@ -133,22 +132,6 @@ class StripeSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Retention:
-    unconfirmed_request_days: int = 7
-    parked_days: int = 30
-    proof_years: int = 3
-    bookkeeping_years: int = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    rights_request_months: int = 1
-    withdrawal_relay_hours: int = 48
-    manual_task_days: int = 7
-    breach_hours: int = 72
-
-
-@dataclass(frozen=True, slots=True)
 class Policy:
     version: str
     controller: Controller
@@ -160,6 +143,8 @@ class Policy:
     forms: Mapping[str, Form]
     stripe: StripeSource
     products: Mapping[str, Product]
+    profile: Mapping[str, Fact]
+    rights: Rights
     role_mailboxes: frozenset[str]
     retention: Retention
     deadlines: Deadlines
@@ -198,6 +183,8 @@ def _policy(found: Document) -> Policy:
             metadata_keys=tuple(stripe["metadata_keys"]),
         ),
         products=_keyed(Product, found.get("products", {})),
+        profile=_keyed(_fact, found.get("profile", {})),
+        rights=Rights(**_frozen(found.get("rights", {}))),
         role_mailboxes=frozenset(found["role_mailboxes"]),
         retention=Retention(**_written(found.get("retention", {}))),
         deadlines=Deadlines(**_written(found.get("deadlines", {}))),
@@ -223,6 +210,11 @@ def _frozen(members: Document) -> Document:
 
 def _written(members: Document) -> Document:
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _fact(**members: Any) -> Fact:
+    values = MappingProxyType({key: Text(**words) for key, words in members["values"].items()})
+    return Fact(**members | {"values": values})
 
 
 def _processor(**members: Any) -> Processor:

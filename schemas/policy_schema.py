@@ -116,6 +116,7 @@ _PURPOSE: Members = {
     "dpv": _line(*_TERM),
     "legal_basis": _line(*_TERM),
     "double_opt_in": _Switch(required=True),
+    "reminder_months": _count(120),
 }
 _DATA_FIELD: Members = {"name": _words(), "dpv": _line(*_TERM), "required": _Switch(required=True)}
 _RESIDUAL: Members = {"what": _words(), "days": _count(), "source": _line(*_URL), "formula": _line()}
@@ -125,6 +126,7 @@ _PROCESSOR: Members = {
     "region": _line(),
     "holds": _list(_one_of(*PERSONAL_DATA)),
     "dpa_url": _line(*_URL, required=False),
+    "contact_url": _line(*_URL, required=False),
     "actions": _list(_one_of(*ACTIONS)),
     "residual": _list(_table(_RESIDUAL)),
 }
@@ -166,8 +168,10 @@ _PRODUCT: Members = {
     "role": _line("must be the name of a WordPress role", "[a-z0-9_-]{1,60}", required=False),
     "woocommerce_product": _count(most=2**53),
 }
-_RETENTION = ("unconfirmed_request_days", "parked_days", "proof_years", "bookkeeping_years")
-_DEADLINES = ("rights_request_months", "withdrawal_relay_hours", "manual_task_days", "breach_hours")
+_FACT: Members = {"name": _words(), "values": _keyed(_words())}
+_RIGHTS: Members = {"by_operator": _list(_one_of(*RIGHTS))}
+_RETENTION = ("unconfirmed_request_days", "parked_days", "proof_years", "bookkeeping_years", "answer_days")
+_DEADLINES = ("rights_request_months", "extension_months", "withdrawal_relay_hours", "manual_task_days", "breach_hours")
 _POLICY: Members = {
     "version": _line(),
     "controller": _table(_CONTROLLER),
@@ -185,6 +189,8 @@ _POLICY: Members = {
     "forms": _keyed(_table(_FORM)),
     "stripe": _table(_STRIPE, required=False),
     "products": _keyed(_table(_PRODUCT), required=False),
+    "profile": _keyed(_table(_FACT), required=False),
+    "rights": _table(_RIGHTS, required=False),
     "role_mailboxes": _list(_line("must be what stands before @, in lower case", "[a-z0-9._+-]{1,64}")),
     "retention": _table({key: _count() for key in _RETENTION}, required=False),
     "deadlines": _table({key: _count() for key in _DEADLINES}, required=False),

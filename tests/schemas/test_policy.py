@@ -377,8 +377,9 @@ def test_what_is_left_out_has_the_documented_value(tmp_path: Path) -> None:
     assert policy.forms["leave"].purposes == ("newsletter", "profiling")
     assert dataclasses.astuple(policy.stripe) == ((), ())
     assert policy.notices["first"].sha256 is None
-    assert dataclasses.astuple(policy.retention) == (7, 30, 3, 5)
-    assert dataclasses.astuple(policy.deadlines) == (1, 48, 7, 72)
+    assert dataclasses.astuple(policy.retention) == (7, 30, 3, 5, 30)
+    assert dataclasses.astuple(policy.deadlines) == (1, 2, 48, 7, 72)
+    assert (policy.profile, policy.rights.by_operator) == ({}, ())
 
 
 def test_the_reference_table_has_every_key_of_every_section_and_no_other() -> None:
