@@ -35,12 +35,12 @@ class Dialogue(smtplib.SMTP):
     """Whose total time is limited: the timeout of a socket begins again at every byte, and so never ends a trickle."""
 
     def __init__(self, server: SmtpServer, ends_at_s: float) -> None:
-        self.expired = False
         self._server = server
         self._ends_at_s = ends_at_s
         self._watched: socket.socket | None = None
         self._deadline = DEADLINES.add(ends_at_s, self._expire)
         super().__init__(local_hostname=server.domain)
+        self._host = server.host  # whose certificate STARTTLS asks for; smtplib sets it only where it connects at once
 
     def open(self) -> None:
         code, _ = self.connect(self._server.host, self._server.port)
@@ -51,6 +51,10 @@ class Dialogue(smtplib.SMTP):
         self.close()
         if self._watched is not None:
             self._watched.close()
+
+    @property
+    def is_expired(self) -> bool:
+        return time.monotonic() >= self._ends_at_s
 
     def remaining_s(self) -> float:
         return max(self._ends_at_s - time.monotonic(), 0.001)
@@ -74,7 +78,6 @@ class Dialogue(smtplib.SMTP):
         raise RelayError("connect" if found else "dns")
 
     def _expire(self) -> None:
-        self.expired = True
         with suppress(OSError):
             if self._watched is not None:
                 self._watched.shutdown(socket.SHUT_RDWR)
@@ -91,23 +94,21 @@ def connected(server: SmtpServer) -> Iterator[Dialogue]:
         dialogue.open()
         yield dialogue
     except (OSError, smtplib.SMTPException, ValueError) as error:
-        raise _error_of(error, dialogue.expired) from None
+        raise _error_of(error, dialogue.is_expired) from None
     finally:
         dialogue.end()
 
 
-def _error_of(error: Exception, expired: bool) -> RelayError:
-    if expired or isinstance(error, TimeoutError):
+def _error_of(error: Exception, is_expired: bool) -> RelayError:
+    if is_expired or isinstance(error, TimeoutError):
         return RelayError("deadline")
     if isinstance(error, ssl.SSLCertVerificationError):
         return RelayError("tls", halt=True)
     if isinstance(error, ssl.SSLError):
         return RelayError("tls_handshake")
-    if isinstance(error, smtplib.SMTPServerDisconnected | OSError) and not isinstance(
-        error, smtplib.SMTPResponseException
-    ):
-        return RelayError("connection_lost")
-    return RelayError("unexpected_answer")
+    if isinstance(error, smtplib.SMTPResponseException | ValueError):
+        return RelayError("unexpected_answer")
+    return RelayError("connection_lost")
 
 
 def expect(code: int, wanted: int, reason: str) -> None:
