@@ -17,7 +17,10 @@ from schemas.message import Message
 from schemas.policy import Policy
 
 MAIL = "mail"
+# What a mail is: workers/mails has a letter for each.
 CONFIRMATION, RECEIPT, REQUEST = "confirmation", "receipt", "request"
+ANSWER, OUTCOME, REFUSAL, EXTENSION = "answer", "outcome", "refusal", "extension"  # what became of a request
+REMINDER, LIFTING = "reminder", "lifting"
 DAY_MS = 24 * 3600 * 1000
 RESEND_AFTER_MS = 10 * 60 * 1000  # before the same question may be mailed again
 

@@ -49,6 +49,8 @@ STRIPE_SECRET = "whsec_test_0123456789abcdef"
 
 # Whatever the developer's environment says, a test's installation is known nowhere else.
 OUTSIDE: dict[str, Any] = {
+    "mail_transport": "spool",
+    "smtp_host": None,
     "checkpoint_drop_dir": None,
     "checkpoint_mail_to": None,
     "witnesses": (),
@@ -57,6 +59,7 @@ OUTSIDE: dict[str, Any] = {
     "gmail_mailbox": None,
     "gmail_credentials": None,
     "gmail_push_account": None,
+    "mail_transport": "spool",
 }
 
 

@@ -15,14 +15,16 @@ from jinja2 import Environment, PackageLoader
 
 from ledger.durable_file import replace_file
 from ledger.outbox import Relay
+from schemas.settings import GMAIL, SMTP
 from schemas.texts import environment
+from workers import mail_smtp
+from workers import mail_smtp
 from workers.context import Context
 from workers.ending import Ending
 from workers.mails import LETTERS
 from workers.mails.letter import Letter
 from workers.relays.action import RelayError
 
-GMAIL = "gmail"
 LINE_SIZE = 78  # characters (RFC 5322, 2.1.1)
 
 
@@ -37,7 +39,7 @@ def send(context: Context, claimed: Relay) -> Ending:
     for one in letter.attachments:
         main, _, sub = one.media_type.partition("/")
         mail.add_attachment(one.content, maintype=main, subtype=sub, filename=one.filename)
-    deliver(context, claimed.id.hex(), mail, leaves_no_copy=letter.leaves_no_copy)
+    deliver(context, claimed.id.hex(), mail, leaves_no_copy=letter.leaves_no_copy, attempts=claimed.attempts)
     return Ending("sent")
 
 
@@ -108,9 +110,18 @@ def compose(sender: str, recipient: str, name: str, text: str) -> EmailMessage:
     return mail
 
 
-def deliver(context: Context, name: str, mail: EmailMessage, *, leaves_no_copy: bool = False) -> None:
-    """By whatever MAIL_TRANSPORT says; `name` is the one that the mail was composed with. Raises RelayError."""
-    if context.settings.mail_transport != GMAIL:
+def deliver(
+    context: Context, name: str, mail: EmailMessage, *, leaves_no_copy: bool = False, attempts: int = 0
+) -> None:
+    """By whatever MAIL_TRANSPORT says; `name` is the one that the mail was composed with. Raises RelayError.
+
+    `attempts`: how often it was begun before.
+    """
+    transport = context.settings.mail_transport
+    if transport == SMTP:
+        mail_smtp.send(mail_smtp.server_of(context.settings), mail, attempts=attempts)
+        return
+    if transport != GMAIL:
         spool(context.settings.mail_spool_dir, name, mail)
         return
     from workers import mail_gmail  # at first use: Google's library takes a third of a second
