@@ -18,7 +18,6 @@ from ledger.outbox import Relay
 from schemas.settings import GMAIL, SMTP
 from schemas.texts import environment
 from workers import mail_smtp
-from workers import mail_smtp
 from workers.context import Context
 from workers.ending import Ending
 from workers.mails import LETTERS
