@@ -13,6 +13,7 @@ import pytest
 from schemas.settings import NO_TLS, STARTTLS, TLS
 from tests.simulators.smtp import HOST, PASSWORD, USER, Plan, SmtpSimulator
 from tests.stack import free_port
+from tests.world import World, settings_for
 from workers import mail_smtp
 from workers.mail import compose
 from workers.mail_smtp import UNKNOWN_TRIES_MAX, UNKNOWN_WAIT_S, probe
@@ -203,3 +204,37 @@ def test_probing_names_the_step_that_fails_and_sends_nothing(smtp: SmtpSimulator
     assert probe(reach(smtp), SENDER) == {**dict.fromkeys(steps[:3]), "sender": "sender_refused"}
     assert smtp.received == []
     assert "RCPT" not in smtp.commands
+
+
+def installation(directory: Path, smtp: SmtpSimulator) -> World:
+    reached = {"smtp_host": HOST, "smtp_port": smtp.port, "smtp_user": USER, "smtp_password": PASSWORD}
+    return World(settings_for(directory, mail_transport="smtp", smtp_tls=STARTTLS, **reached))
+
+
+def test_a_sign_up_is_confirmed_by_smtp_and_the_sending_is_an_entry(tmp_path: Path, smtp: SmtpSimulator) -> None:
+    world = installation(tmp_path, smtp)
+    world.post_signed("newsletter", {"email": KARI, "newsletter": "yes"})
+    world.record()
+    world.carry()
+    world.carry()
+    (one,) = smtp.received
+    assert one.recipient == KARI
+    assert not list(world.settings.mail_spool_dir.glob("*.eml"))
+    (leaf,) = [leaf for leaf in world.leaves() if leaf["kind"] == "relay.completed"]
+    assert (leaf["processor"], leaf["action"], leaf["outcome"]) == ("mail", "confirmation", "sent")
+    world.close()
+
+
+def test_an_address_that_does_not_exist_is_parked_for_an_operator_and_named_nowhere(
+    tmp_path: Path, smtp: SmtpSimulator
+) -> None:
+    world = installation(tmp_path, smtp)
+    smtp.plan = Plan(replies={"RCPT": f"550 5.1.1 <{KARI}> no such user"})
+    world.post_signed("newsletter", {"email": KARI, "newsletter": "yes"})
+    world.record()
+    world.carry()
+    assert [leaf["reason"] for leaf in world.leaves() if leaf["kind"] == "relay.parked"] == ["recipient_refused"]
+    told = world.command("relays", "list", "--status", "parked", "--json").stdout
+    assert "recipient_refused" in told
+    assert KARI not in told
+    world.close()
