@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from console.doctor.finding import FAULT, OK, WARNING, Finding
 from console.operator import Operator
+from schemas.settings import SMTP, SPOOL
 
 CONNECTIONS = "connections"
 GUIDES = {
@@ -11,6 +12,7 @@ GUIDES = {
     "stripe": "docs/guides/connect-stripe.md",
     "google": "docs/guides/connect-google.md",
     "gmail": "docs/senders/gmail.md",
+    "smtp": "docs/guides/send-mail.md",
 }
 # Where one processor means something else by it than the others do.
 OF_PROCESSOR: Mapping[tuple[str, str], str] = {
@@ -23,6 +25,14 @@ OF_PROCESSOR: Mapping[tuple[str, str], str] = {
     "Developers > API keys",
     ("stripe", "forbidden"): "the restricted key lacks this permission: Developers > API keys > the key > Edit",
     ("google", "unauthorized"): "Google takes the token back: is the key deleted, the user suspended?",
+    (
+        "smtp",
+        "tls",
+    ): "its certificate is not valid for SMTP_HOST: is that the name in it, and is the authority known here? "
+    "SSL_CERT_FILE names another authority's",
+    ("smtp", "deadline"): "no answer in time: many hosts close port 25, and some 465 and 587 too",
+    ("smtp", "tls_handshake"): "no TLS came about: SMTP_TLS is `starttls` on port 587 and `tls` on port 465",
+    ("smtp", "connection_lost"): "it hung up: SMTP_TLS is `starttls` on port 587 and `tls` on port 465",
     ("google", "forbidden"): "the account may not do this: does GOOGLE_SUBJECT have an administrator's role for "
     "groups, and is the API switched on in the Cloud project?",
 }
@@ -42,6 +52,15 @@ REMEDIES: Mapping[str, str] = {
     "credentials_unusable": "the key is no service account's and no refresh token's",
     "group_not_found": "a group of [processors.google.groups] in policy.toml does not exist, or not for this domain",
     "mailbox_of_somebody_else": "the credentials open another mailbox than GMAIL_MAILBOX",
+    "server_refused": "the server lets nobody in from here: does its provider know this host's address?",
+    "starttls_missing": "no STARTTLS on this port: SMTP_TLS=tls on port 465? Nothing goes in the clear",
+    "starttls_refused": "the server offers STARTTLS and then refuses it",
+    "login_refused": "SMTP_USER or SMTP_PASSWORD is wrong; Google and Microsoft want an app password, or none at all",
+    "login_not_offered": "the server offers no login by PLAIN or LOGIN: leave SMTP_USER out if it knows us by address",
+    "login_not_ascii": "SMTP_USER or SMTP_PASSWORD holds a letter beyond ASCII: choose another password",
+    "login_required": "the server wants a login: set SMTP_USER and SMTP_PASSWORD",
+    "sender_refused": "the server does not send as MAIL_FROM: make that address or domain known to it",
+    "busy": "the server is busy: try again later",
     "rate_limited": "the limit is reached: try again later",
     "server_error": "the processor has a fault of its own: try again later",
     "unexpected_answer": "something else answers in its place: a login page, a maintenance page, a proxy",
@@ -65,6 +84,7 @@ def check(operator: Operator) -> Iterator[Finding]:
     from workers.relays.action import RelayError
 
     yield from _key_mode(operator)
+    yield from _mail(operator)
     for processor in (*operator.context.policy.processors, *_mailbox(operator)):
         try:
             connection = operator.context.connections.to(processor)
@@ -99,6 +119,23 @@ def remedy(processor: str, part: str, reason: str) -> str:
 def _mailbox(operator: Operator) -> list[str]:
     """Where mail comes from, and as which it is sent, if there is one."""
     return ["gmail"] if operator.settings.gmail_mailbox else []
+
+
+def _mail(operator: Operator) -> Iterator[Finding]:
+    """How mail leaves; sending through Gmail is asked with the mailbox. Nothing is sent."""
+    settings = operator.settings
+    if settings.mail_transport == SPOOL:
+        told = f"mail: MAIL_TRANSPORT is spool: mails become files, and nobody gets one: {GUIDES[SMTP]}"
+        yield Finding(WARNING, CONNECTIONS, told)
+    if settings.mail_transport != SMTP:
+        return
+    from workers import mail_smtp
+
+    for part, reason in mail_smtp.probe(mail_smtp.server_of(settings), settings.mail_from).items():
+        if reason is None:
+            yield Finding(OK, CONNECTIONS, f"{SMTP}, {part}")
+        else:
+            yield Finding(FAULT, CONNECTIONS, f"{SMTP}, {part}: {reason}: {remedy(SMTP, part, reason)}")
 
 
 def _key_mode(operator: Operator) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ def greet(plan: Plan) -> str:
             seed_groups(plan.development.ports["google"], google.groups.values())
         except LaunchError as error:
             click.echo(f"samtykke: {error}", err=True)
-    return welcome(plan.settings, now_ms())
+    return welcome(plan.settings, now_ms(), plan.mail_port)
 
 
 @click.command()

@@ -17,6 +17,7 @@ from schemas.settings import form_secrets_name
 
 HOST = "127.0.0.1"
 FILE = "development.env"
+MAIL_PORT = 8025  # the port that catchers of mail are used to have
 HEADER = """\
 # Made by `make run`, for development only. Secrets in it are kept, addresses are renewed at every start.
 # Your own settings belong in .env in the project's folder: they win over these.
@@ -68,6 +69,11 @@ def choose_ports(kinds: tuple[str, ...], kept: Mapping[str, str], taken: int) ->
         ports[kind] = port
         used.add(port)
     return ports
+
+
+def choose_mail_port(taken: Collection[int]) -> int:
+    """The first free one from 8025 on, so that it is the same at every start."""
+    return next(port for port in range(MAIL_PORT, 65536) if port not in taken and is_free(port))
 
 
 def new_secrets(policy: Policy, kinds: Collection[str]) -> dict[str, str]:

@@ -8,20 +8,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from console.launch.child import PROCESSES_FILE, RUN_DIR
-from console.launch.development import HOST, Development, develop, is_free, read_values
+from console.launch.development import HOST, Development, choose_mail_port, develop, is_free, read_values
 from console.launch.errors import LaunchError
 from console.launch.folders import TEMPORARY, clear_run_dir, make_keys, make_private, take_lock, write_pointer
-from console.launch.procfile import RELEASE, Process, parse_procfile, procfile_process, valkey_process
+from console.launch.procfile import RELEASE, Process, catcher_process, parse_procfile, procfile_process, valkey_process
 from console.launch.simulators import kinds_in, make_service_account, simulator_processes
 from schemas.policy import Policy, PolicyError, load_policy
-from schemas.settings import Settings, SettingsError, load_settings, socket_path
+from schemas.settings import SPOOL, Settings, SettingsError, load_settings, socket_path
 
 NO_POINTER = "SAMTYKKE_NO_POINTER"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run, and where. `environment` is what every process gets; `lock` keeps DATA_DIR ours."""
+    """What to run, and where. `environment` is what every process gets; `lock` keeps DATA_DIR ours.
+
+    `mail_port`: of the page of the mails, None where mails really leave.
+    """
 
     settings: Settings
     policy: Policy
@@ -31,6 +34,7 @@ class Plan:
     release: Process | None
     processes: tuple[Process, ...]
     lock: int
+    mail_port: int | None = None
 
 
 def read_settings(root: Path, environment: Mapping[str, str]) -> Settings:
@@ -99,7 +103,11 @@ def prepare(root: Path, own: Mapping[str, str]) -> Plan:
         write_pointer(root, data_dir)
     release, processes = choose_processes(root, data_dir, configured, development)
     settings = read_settings(root, environment)
-    return Plan(settings, policy, development, run_dir, environment, release, processes, lock)
+    mail_port = None
+    if settings.mail_transport == SPOOL:
+        mail_port = choose_mail_port({settings.port, *development.ports.values()})
+        processes = (*processes, catcher_process(mail_port))
+    return Plan(settings, policy, development, run_dir, environment, release, processes, lock, mail_port)
 
 
 def choose_processes(

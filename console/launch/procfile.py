@@ -71,3 +71,8 @@ def valkey_process(data_dir: Path, socket: Path) -> Process:
     for name, value in options.items():
         argv += [f"--{name}", value]
     return Process("valkey", "valkey", tuple(argv))
+
+
+def catcher_process(port: int) -> Process:
+    """A page of the mails that would have left."""
+    return Process("mails", "simulators", ("python", "-m", "console.launch.catcher", "--port", str(port)))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from standardwebhooks.webhooks import Webhook
 
+from console.launch.development import HOST
 from console.launch.errors import LaunchError
 from schemas.settings import Settings
 
@@ -34,15 +35,15 @@ def signed_curl(settings: Settings, now_ms: int) -> str:
     return shlex.join([*argv, "--data-binary", body])
 
 
-def welcome(settings: Settings, now_ms: int) -> str:
-    """The block that is printed once, when the service is ready."""
+def welcome(settings: Settings, now_ms: int, mail_port: int | None) -> str:
+    """The block that is printed once, when the service is ready. `mail_port`: of the page of the mails."""
     lines = [
         "",
         "Samtykke is ready. Ctrl-C stops it.",
         "",
         f"  Open        {settings.public_url}/health/ready",
         f"              {settings.public_url}/metrics",
-        f"  Mails       {settings.mail_spool_dir}",
+        f"  Mails       {f'http://{HOST}:{mail_port}/' if mail_port else f'sent by {settings.mail_transport}'}",
         "  Look        .venv/bin/flask deliveries list",
         "              .venv/bin/flask ledger verify",
     ]

@@ -10,6 +10,8 @@ import pytest
 
 from console.doctor.connections import OF_PROCESSOR, REMEDIES, remedy
 from tests.simulators.process import SimulatorProcess
+from tests.simulators.smtp import HOST as SMTP_HOST
+from tests.simulators.smtp import PASSWORD, USER, Plan, SmtpSimulator
 from tests.world import World, settings_for
 from workers.connections import Connections
 from workers.context import now_ms
@@ -214,6 +216,41 @@ def test_a_mailbox_that_may_be_read_and_not_sent_from_is_told(clinic: Clinic) ->
     assert told["reading"][0] == "ok"
     assert told["sending"][0] == "fault"
     assert "gmail.send" in told["sending"][1]
+
+
+@pytest.mark.parametrize(
+    ("plan", "changes", "part", "reason"),
+    [
+        (Plan(), {}, "sender", None),
+        (Plan(), {"smtp_password": "wrong"}, "login", "login_refused"),
+        (Plan(has_starttls=False), {}, "encryption", "starttls_missing"),
+        (Plan(replies={"MAIL": "550 no"}), {}, "sender", "sender_refused"),
+        (Plan(greeting="554 no"), {}, "connection", "server_refused"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Session.login_data is deprecated")
+def test_a_mail_server_is_asked_as_far_as_it_lets_us(
+    clinic: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: Plan, changes: Any, part: str, reason: str
+) -> None:
+    with SmtpSimulator(tmp_path) as smtp:
+        monkeypatch.setenv("SSL_CERT_FILE", str(smtp.authority))
+        smtp.plan = plan
+        reached = {"smtp_host": SMTP_HOST, "smtp_port": smtp.port, "smtp_user": USER, "smtp_password": PASSWORD}
+        clinic.connect("stripe", mail_transport="smtp", **{**reached, **changes})
+        told = clinic.told("smtp")
+    assert smtp.received == []
+    assert [*told][-1] == part
+    assert [level for level, _ in told.values()] == ["ok"] * (len(told) - bool(reason)) + ["fault"] * bool(reason)
+    if reason:
+        assert told[part][1].endswith(f"{reason}: {remedy('smtp', part, reason)}")
+        assert reason in REMEDIES
+    assert PASSWORD not in str(told)
+
+
+def test_mail_that_only_becomes_files_is_told(clinic: Clinic) -> None:
+    clinic.connect("stripe")
+    rows = json.loads(clinic.world.command("doctor", "--connections", "--json").stdout)
+    assert [row["level"] for row in rows if "MAIL_TRANSPORT is spool" in row["finding"]] == ["warning"]
 
 
 def test_every_scope_has_a_remedy_that_names_it() -> None:

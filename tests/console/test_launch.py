@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -111,6 +112,19 @@ def test_the_printed_sign_up_can_be_sent_as_it_stands(shared: Stack) -> None:
     assert answer.stdout.endswith("\n\nready")
 
 
+def test_the_mails_that_would_have_left_are_shown_on_this_machine(shared: Stack) -> None:
+    (address,) = re.findall(r"Mails +(http://127\.0\.0\.1:\d+/)", shared.log_text())
+    folder = shared.data_dir / "mail"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / "0f.eml").write_text("Subject: Hei\nTo: kari@example.no\n\nHei")
+
+    def is_shown() -> bool:
+        shown = subprocess.run(["curl", "-sS", address], capture_output=True, text=True, check=False)
+        return '<a href="/0f.eml">Hei</a>' in shown.stdout
+
+    shared.wait_for(is_shown, "for the page of the mails")
+
+
 def test_make_curl_prints_a_sign_up_with_a_signature_that_verifies(shared: Stack) -> None:
     command = [sys.executable, "-m", "console.launch", "--curl"]
     printed = subprocess.run(command, cwd=shared.root, env=shared.environment, capture_output=True, check=True)
@@ -146,7 +160,7 @@ def test_a_second_launcher_on_the_same_data_is_refused(shared: Stack, tmp_path: 
 
 def test_everything_stops_in_order_and_a_second_start_keeps_secrets_and_keys(stack: Stack) -> None:
     stack.start()
-    assert set(stack.pids()) == {"manager", "valkey", "web", "record", "clock"}
+    assert set(stack.pids()) == {"manager", "valkey", "web", "record", "clock", "mails"}
     secrets = dotenv_values(stack.data_dir / "development.env")
     keys = {path.name: path.read_bytes() for path in (stack.data_dir / "keys").iterdir()}
     assert secrets["FORM_SECRETS_NEWSLETTER"]
