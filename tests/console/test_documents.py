@@ -36,6 +36,7 @@ OTHER_VARIABLES = {
     "SAMTYKKE_URL",
     "SANDBOX_ADDRESS",
     "SANDBOX_GROUP",
+    "SSL_CERT_FILE",  # OpenSSL's own
     "RELAY_ID",
     "REQUEST_ID",
     "YOUR_SECRET_KEY",

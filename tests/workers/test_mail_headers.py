@@ -1,10 +1,11 @@
 """The header fields of our mails, as bytes: what a mail program sees, and not what Python's parser makes of it."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from schemas.mail.envelope import Envelope, read_token
-from tests.world import World, settings_for
+from tests.world import World, body_of, settings_for
 from workers.mail import compose
 
 KARI = "kari@example.org"
@@ -53,3 +54,37 @@ def test_every_line_of_a_header_is_within_the_limit_and_letters_beyond_ascii_are
     assert max(map(len, head.split(b"\r\n"))) <= 998
     assert f"\r\nMessage-ID: <{'0' * 32}@{'a' * 60}.example.no>\r\n".encode() in head
     assert "".join(str(mail["Subject"]).split()) == "".join(subject.split())
+
+
+def test_every_link_survives_the_way_whatever_its_length(tmp_path: Path) -> None:
+    """A link that is cut at the end of a line is dead in every mail program."""
+    public_url = f"http://samtykke.example.org/{'a' * 60}/{'b' * 60}"
+    world = World(replace(settings_for(tmp_path), public_url=public_url))
+    world.post_signed("newsletter", {"email": KARI, "newsletter": "yes"})
+    world.record()
+    world.carry()
+    raw = raw_mail(world)
+    assert raw.isascii()
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    (mail,) = world.mails()
+    links = [line for line in body_of(mail).splitlines() if public_url in line]
+    assert len(links) == 2
+    assert all(re.fullmatch(rf"{public_url}/[cw]/[\w-]{{30,}}", link) for link in links)
+    assert f"\r\nList-Unsubscribe: <{next(link for link in links if '/w/' in link)}>\r\n".encode() in raw
+    world.close()
+
+
+def test_confirmation_and_receipt_offer_the_one_click_and_say_whose_they_are(tmp_path: Path) -> None:
+    world = World(settings_for(tmp_path))
+    world.give(KARI)
+    world.sign()
+    world.carry()
+    mails = world.mails()
+    assert len(mails) == 2
+    for mail in mails:
+        assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        assert re.fullmatch(r"<[0-9a-f]{32}@example\.no>", mail["Message-ID"])
+        assert (mail["Auto-Submitted"], mail["MIME-Version"]) == ("auto-generated", "1.0")
+        assert mail["Date"].datetime.tzinfo is not None
+    assert mails[0]["Message-ID"] != mails[1]["Message-ID"]
+    world.close()
