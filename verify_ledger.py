@@ -90,7 +90,6 @@ KINDS = (
     *(
         "processor.reported",
         "profile.recorded",
-        "profile.deleted",
         "access.granted",
         "access.revoked",
         "minimisation.dropped",

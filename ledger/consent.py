@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from ledger import links, suppression, vault
+from ledger import links, profile, suppression, vault
 from ledger.carrying import GIVE, carry
 from ledger.identity import AddressTags, address_tags
 from ledger.log import NewEntry, new_id
@@ -54,7 +54,7 @@ def sign_up(connection: Connection, recorder: Recorder, message: Message) -> lis
     requested = [one.entry for one in new if one.entry.kind is Kind.REQUESTED and _open_to(states, stops, one.entry)]
     if requested and not _asked_lately(connection, recorder, tags, requested, stops, suppressed):
         _ask_for_confirmation(connection, recorder, person, requested, positions[0])
-    return positions
+    return positions + profile.record(connection, recorder, person, message, len(positions))
 
 
 def _decision_entry(

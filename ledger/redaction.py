@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from ledger.log import NewEntry, append_many, new_id
 from ledger.recorder import Recorder, sealed
-from ledger.tables import ledger_entry, vault
+from ledger.tables import ledger_entry, profile_fact, vault
 from ledger.vault import Subject, open_payload
 from schemas.entry import Entry, Kind
 
@@ -38,10 +38,14 @@ def redact(
             ref=entry_id.hex(),
         )
         new.append(sealed(person, entry, after) if after else NewEntry(entry))
-    append_many(connection, new)
+    positions = append_many(connection, new)
     gone = [position for position, *_ in boxes[first:]]
     if gone:
         connection.execute(delete(vault).where(vault.c.position.in_(gone)))
+    for (old, *_, after), position in zip(boxes[first:], positions, strict=True):
+        fact = profile_fact.c.position == old  # what somebody told about themselves lies in its new box now
+        moved = update(profile_fact).where(fact).values(position=position)
+        connection.execute(moved if "fact" in after else delete(profile_fact).where(fact))
     return len(new)
 
 

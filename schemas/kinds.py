@@ -23,7 +23,6 @@ class Kind(StrEnum):
     REQUEST_COMPLETED = "request.completed"
     REPORTED = "processor.reported"
     PROFILE_RECORDED = "profile.recorded"
-    PROFILE_DELETED = "profile.deleted"
     ACCESS_GRANTED = "access.granted"
     ACCESS_REVOKED = "access.revoked"
     DROPPED = "minimisation.dropped"

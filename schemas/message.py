@@ -80,7 +80,7 @@ class Message:
     products: tuple[str, ...] = ()
     payments: tuple[str, ...] = ()
     details: Mapping[str, str] | None = None
-    facts: Mapping[str, str] | None = None
+    facts: Mapping[str, tuple[str, ...]] | None = None
 
     def __repr__(self) -> str:
         return f"Message({self.type.value}, redacted)"
@@ -134,13 +134,17 @@ class MessageSchema(Schema):
         allow_none=True,
     )
     facts = fields.Dict(
-        keys=fields.String(validate=IDENTIFIER), values=fields.String(validate=IDENTIFIER), allow_none=True
+        keys=fields.String(validate=IDENTIFIER),
+        values=fields.List(fields.String(validate=IDENTIFIER), validate=validate.Length(min=1)),
+        allow_none=True,
     )
 
     @post_load
     def _make(self, data: dict[str, Any], **_: object) -> Message:
         for name in ("decisions", "purposes", "dropped", "unread", "products", "payments"):
             data[name] = tuple(data.get(name, ()))
+        if data.get("facts"):
+            data["facts"] = {fact: tuple(values) for fact, values in data["facts"].items()}
         return Message(**data)
 
 

@@ -41,6 +41,7 @@ class Form:
     purposes: tuple[str, ...]
     fields: Mapping[str, str]  # personal data field -> sender's key
     consent: tuple[ConsentField, ...]
+    facts: Mapping[str, str]  # what people may tell about themselves -> sender's key
     entry_id: str | None
     time_field: str | None
     notice: str | None
@@ -63,6 +64,7 @@ def make_form(every_purpose: tuple[str, ...], **members: Any) -> Form:
         ),
         "purposes": members["purposes"] or tuple(key for key in every_purpose if key in covered),
         "fields": MappingProxyType({ours: theirs for ours, theirs in members["fields"].items() if theirs is not None}),
+        "facts": MappingProxyType(members.get("facts", {})),
         "secret_header": members["secret_header"] or DIALECTS[members["dialect"]].secret_header or SECRET_HEADER,
         "language": members["language"] or "nb",
     }

@@ -20,6 +20,8 @@ def policy_findings(found: Document) -> Iterator[Finding]:
     if len({address.casefold() for address in groups.values()}) < len(groups):
         # Leaving a shared group would withdraw the other purpose too.
         yield "processors.google.groups", "two purposes share a group"
+    if found.get("profile") and PROFILING not in found.get("purposes", {PROFILING: {}}):
+        yield "profile", "needs the purpose profiling, or nobody could agree to it"
     for key, product in found.get("products", {}).items():
         yield from _product_findings(f"products.{key}", product, found)
     for key, form in found.get("forms", {}).items():
@@ -65,6 +67,10 @@ def _form_findings(path: str, form: Document, found: Document) -> Iterator[Findi
     sent = [key for key, sender_key in form.get("fields", {}).items() if sender_key]
     yield from _not_in("personal_data", sent, found, f"{path}.fields")
     yield from _grant_findings(f"{path}.consent", grants or [], found)
+    if form.get("facts") and not {*form["facts"]} <= {*found.get("profile", {})}:
+        yield f"{path}.facts", "names something that is not in [profile]"
+    if form.get("facts") and PROFILING not in covered:
+        yield f"{path}.facts", "needs a consent field for profiling in the same form"
 
 
 def _intent_findings(path: str, form: Document, found: Document) -> Iterator[Finding]:

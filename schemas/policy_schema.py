@@ -152,6 +152,7 @@ _FORM: Members = {
     "purposes": _list(_line(*_KEY)),
     "fields": _table({key: _line(required=key == "email") for key in PERSONAL_DATA}),
     "consent": _list(_table({"field": _line()} | _GRANT)),
+    "facts": _keyed(_line(), required=False),
     "entry_id": _line(required=False),
     "time_field": _line(required=False),
     "notice": _line(*_KEY, required=False),

@@ -35,7 +35,7 @@ def understand(policy: Policy, source: str, document: object, signed_at_ms: int 
     if form is None:
         raise NotUnderstood("form_unknown")
     fields = DIALECTS[form.dialect].read(document)
-    return Understood(understand_form(fields, form, signed_at_ms), entry_id(fields, form))
+    return Understood(understand_form(fields, form, signed_at_ms, policy.profile), entry_id(fields, form))
 
 
 def read_sender_id(policy: Policy, source: str, document: object) -> str | None:

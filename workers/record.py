@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import OperationalError
 
-from ledger import consent, inbox, product_access, proof, purchases, quarantine, reports, requests, withdrawal
+from ledger import consent, inbox, product_access, profile, proof, purchases, quarantine, reports, requests, withdrawal
 from ledger.errors import DatabaseAwayError, LedgerError, RefusedError
 from ledger.log import lock_head
 from ledger.recorder import Recorder
@@ -66,6 +66,7 @@ def settle(context: Context) -> int:
         if quarantine.reason_of(connection) is not None:
             return 0
         lock_head(connection)
+        profile.sweep(connection, recorder)
         kept, ended = proof.keep_proof(connection, recorder), proof.end_proof(connection, recorder)
     if kept or ended:
         context.database.forget_deleted()
@@ -92,6 +93,7 @@ def record_batch(context: Context) -> tuple[int, int]:
                 entries += recorded
                 unread[message.source].update(message.unread)
         count_unread(connection, unread, now_ms())
+        profile.sweep(connection, Recorder(context.keyring, context.policy, now_ms(), now_ms()))
     log.info("recorded", rows=len(rows), entries=entries)
     return len(rows), entries
 

@@ -1,6 +1,7 @@
 """A form's submission, understood: who, what was said, which purposes, yes or no, and nothing else of what was sent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from schemas.address import AddressRefused, parse_address
 from schemas.dialects import ALWAYS_SENT, DIALECTS, OMITTED, Dialect
@@ -8,29 +9,33 @@ from schemas.dialects.fields import Fields, text_of
 from schemas.dialects.rest import rest_of
 from schemas.message import PROFILE_VALUE_SIZE_MAX, Decision, Dropped, Message, MessageType
 from schemas.minimise import minimise
-from schemas.policy import Choice, Form
+from schemas.policy import Choice, Fact, Form
 from schemas.refusal import NotUnderstood
 
 ENTRY_ID_SIZE_MAX = 100
 CONSENT, WITHDRAWAL, REQUEST = "consent", "withdrawal", "request"
 
 
-def understand_form(fields: Fields, form: Form, sent_at_ms: int | None) -> Message:
+def understand_form(
+    fields: Fields, form: Form, sent_at_ms: int | None, profile: Mapping[str, Fact] = MappingProxyType({})
+) -> Message:
     """The message of a submission. Raises NotUnderstood, and the delivery is parked.
 
-    `sent_at_ms`: the time of a signature, where there is one; a form's own time field wins over it.
+    `profile`: what people may tell. `sent_at_ms`: the time of a signature, where there is one; a form's own time field
+    wins over it.
     """
     dialect, source = DIALECTS[form.dialect], f"form:{form.key}"
     if not _is_heard(fields, form, dialect):
         return Message(type=MessageType.IGNORED, source=source)
     said = _said(fields, form, dialect)
     kept, dropped = _profile(fields, form, said.intent)
+    facts, unlisted = _facts(fields, form, dialect, profile) if said.intent == CONSENT else ({}, ())
     rest, unread = rest_of(fields, {name for name in _names(form, dialect) if name}, dialect)
     common = {
         "source": source,
         "email": _email(kept),
         "language": form.language,
-        "dropped": dropped + rest,
+        "dropped": dropped + unlisted + rest,
         "unread": unread,
     }
     if said.intent == WITHDRAWAL:
@@ -42,6 +47,7 @@ def understand_form(fields: Fields, form: Form, sent_at_ms: int | None) -> Messa
         type=MessageType.SIGN_UP,
         profile={name: value for name, value in kept.items() if name != "email" and value},
         decisions=tuple(_decisions(fields, form, dialect)),
+        facts=facts or None,
         sent_at_ms=sent_at_ms if form.time_field is None else dialect.parse_time(text_of(fields, form.time_field)),
         **common,  # type: ignore[arg-type]
     )
@@ -87,6 +93,7 @@ def _names(form: Form, dialect: Dialect) -> Iterator[str | None]:
     """Of every field that is read."""
     yield from form.fields.values()
     yield from (consent.field for consent in form.consent)
+    yield from form.facts.values()
     yield from (form.entry_id or dialect.entry_id, form.time_field, form.intent_field, dialect.topic)
     yield from dialect.headers
 
@@ -100,6 +107,20 @@ def _profile(fields: Fields, form: Form, intent: str) -> tuple[dict[str, str], t
     named = {"email": cut.pop("email")} if intent != CONSENT and "email" in cut else {}
     kept, removed = minimise(cut)
     return kept | named, tuple(Dropped(one.field, one.rule) for one in removed)
+
+
+def _facts(
+    fields: Fields, form: Form, dialect: Dialect, profile: Mapping[str, Fact]
+) -> tuple[dict[str, tuple[str, ...]], tuple[Dropped, ...]]:
+    """What the person tells about themselves, by the closed list of policy.toml; anything else is not kept."""
+    told: dict[str, tuple[str, ...]] = {}
+    unlisted: list[Dropped] = []
+    for fact, name in form.facts.items():
+        said = sorted(_values(fields[name], dialect) - {""}) if name in fields else []
+        unlisted += [Dropped("other", "value_not_listed") for value in said if value not in profile[fact].values]
+        if listed := tuple(value for value in said if value in profile[fact].values):
+            told[fact] = listed
+    return told, tuple(unlisted)
 
 
 def _email(kept: dict[str, str]) -> str:
