@@ -43,11 +43,13 @@ def export(operator: Operator, speak: Speaker, purpose: str, path: Path, notice:
         context.database.read() as connection,
     ):
         writer = csv.writer(file)
-        writer.writerow(["email", *fields, "since", "entry", "notice"])
+        facts = tuple(context.policy.profile)
+        writer.writerow(["email", *fields, *facts, "since", "entry", "notice"])
         for one in everybody(connection, context.keyring, purpose, fields):
             if notice is not None and one.answer.notice == notice:
                 continue
-            cells = [one.email, *one.profile.values()]
+            told = (" ".join(one.facts.get(fact, ())) for fact in facts)
+            cells = [one.email, *one.profile.values(), *told]
             writer.writerow([*map(harmless, cells), at(one.answer.since_ms), one.answer.entry, one.answer.notice])
             count += 1
     speak.document({"result": "exported", "purpose": purpose, "people": count, "file": str(path)})
