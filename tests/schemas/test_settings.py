@@ -203,3 +203,33 @@ def test_settings_never_show_a_value(tmp_path: Path) -> None:
     os.environ["STRIPE_API_KEY"] = "rk_live_kanari7f3a"
     settings = load_settings(tmp_path)
     assert "kanari7f3a" not in f"{settings} {settings!r}"
+
+
+SMTP = {"MAIL_TRANSPORT": "smtp", "SMTP_HOST": "smtp.example.org"}
+
+
+def test_mail_by_smtp_is_encrypted_unless_it_stays_on_this_machine(tmp_path: Path) -> None:
+    os.environ |= SMTP
+    settings = load_settings(tmp_path)
+    assert (settings.smtp_host, settings.smtp_port, settings.smtp_tls) == ("smtp.example.org", 587, "starttls")
+    os.environ |= {"SMTP_TLS": "none", "UNSAFE_ALLOW_LOOPBACK": "true"}
+    assert refusal(tmp_path) == "SMTP_TLS cannot be used"
+    os.environ["SMTP_HOST"] = "127.0.0.1"
+    assert load_settings(tmp_path).smtp_tls == "none"
+    os.environ["UNSAFE_ALLOW_LOOPBACK"] = "false"
+    assert refusal(tmp_path) == "SMTP_TLS cannot be used"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"SMTP_HOST": ""}, "SMTP_HOST"),
+        ({"SMTP_USER": "samtykke"}, "SMTP_PASSWORD"),
+        ({"SMTP_PORT": "0"}, "SMTP_PORT"),
+        ({"SMTP_TLS": "ssl"}, "SMTP_TLS"),
+        ({"MAIL_TRANSPORT": "sendmail"}, "MAIL_TRANSPORT"),
+    ],
+)
+def test_half_a_mail_server_is_refused_by_name(tmp_path: Path, changes: dict[str, str], named: str) -> None:
+    os.environ |= {**SMTP, **changes}
+    assert refusal(tmp_path) == f"{named} cannot be used"

@@ -146,6 +146,7 @@ def test_a_sign_up_is_confirmed_by_gmail_and_an_erased_person_leaves_no_copy(tmp
     world.carry()
     (mail,) = sent(scene)
     assert ["To", KARI] in mail["headers"]
+    assert [leaf["outcome"] for leaf in world.leaves() if leaf["kind"] == "relay.completed"] == ["sent"]
     assert f"@{world.settings.mail_from.rpartition('@')[2]}>" in mail["raw"]
     assert not list(world.settings.mail_spool_dir.glob("*.eml"))
     world.close()
