@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, CursorResult, Row, bindparam, insert, select, update
 
 from ledger import tlog
 from ledger.errors import LedgerError, NotFoundError
@@ -55,10 +55,11 @@ def lock_head(connection: Connection) -> None:
     First of all in a transaction that decides by what it reads: or it decides, waits for the head in append_many, and
     appends what is no longer true. Taken first, the order of locks is also the same for everybody: no deadlock.
     """
-    connection.execute(select(ledger_head.c.id).with_for_update())
+    connection.execute(_LOCK_ONLY)
 
 
 # Prepared once: SQLAlchemy takes longer to put a statement together than the database to run it.
+_LOCK_ONLY = select(ledger_head.c.id).with_for_update()
 _LOCK_HEAD = select(ledger_head).with_for_update()
 _INSERT_ENTRIES, _INSERT_NODES, _INSERT_BOXES = insert(ledger_entry), insert(ledger_node), insert(vault)
 _MOVE_HEAD = (
@@ -144,18 +145,20 @@ def root(connection: Connection, tree_size: int) -> bytes:
 
 
 _COLUMNS = [ledger_entry.c[name] for name in ("position", "id", "kind", "subject", "recorded_at_ms", "leaf")]
+_BY_ID = select(*_COLUMNS).where(ledger_entry.c.id == bindparam("entry_id"))
+_AT = select(*_COLUMNS).where(ledger_entry.c.position == bindparam("at"))
 
 
 def entry_at(connection: Connection, position: int) -> StoredEntry:
-    return _one(connection, ledger_entry.c.position == position)
+    return _one(connection.execute(_AT, {"at": position}))
 
 
 def entry_by_id(connection: Connection, entry_id: bytes) -> StoredEntry:
-    return _one(connection, ledger_entry.c.id == entry_id)
+    return _one(connection.execute(_BY_ID, {"entry_id": entry_id}))
 
 
-def _one(connection: Connection, condition: object) -> StoredEntry:
-    row = connection.execute(select(*_COLUMNS).where(condition)).one_or_none()  # type: ignore[arg-type]
+def _one(found: CursorResult[Any]) -> StoredEntry:
+    row = found.one_or_none()
     if row is None:
         raise NotFoundError("entry_not_found")
     return _stored(row)

@@ -45,10 +45,18 @@ def conclude(context: Context, connection: Connection, attempted: Sequence[Attem
     lock_head(connection)
     states = processors.lock(connection, {one.claimed.processor for one in attempted})
     changed = dict(states)
+    said: list[tuple[Relay, Entry]] = []
     for one in attempted:
         own = one.claimed.processor
         changed[own] = _counted(changed[own], one.end, now_ms)
-        _conclude_one(context, connection, one.claimed, one.end, now_ms)
+        entry = _conclude_one(context, connection, one.claimed, one.end, now_ms)
+        if entry is not None:
+            said.append((one.claimed, entry))
+    append_many(connection, [NewEntry(entry) for _, entry in said])  # together: the head is read and moved once
+    for claimed, entry in said:
+        if entry.kind is Kind.RELAY_COMPLETED and claimed.processor != MAIL:
+            addresses = carried_addresses(context, claimed)
+            aftermath.settle(connection, context.keyring, context.policy, claimed, addresses, now_ms)
     for processor, state in changed.items():
         if state != states[processor]:
             processors.store(connection, state)
@@ -80,38 +88,35 @@ def _conclude_one(
     claimed: Relay,
     end: Ending | Superseded | RelayError | RelayWait,
     now_ms: int,
-) -> None:
+) -> Entry | None:
+    """The entry that says so, which the caller appends; None where none does."""
     match end:
         case Ending():
-            _ended(context, connection, claimed, end, now_ms)
+            return _ended(connection, claimed, end, now_ms)
         case Superseded():
             outbox.finish(connection, claimed, outbox.SUPERSEDED, None, end.reason, now_ms)
         case RelayWait():
             _waits(context, connection, claimed, end, now_ms)
         case RelayError():
-            _failed(connection, claimed, end, now_ms)
+            return _failed(connection, claimed, end, now_ms)
+    return None
 
 
-def _ended(context: Context, connection: Connection, claimed: Relay, ending: Ending, now_ms: int) -> None:
+def _ended(connection: Connection, claimed: Relay, ending: Ending, now_ms: int) -> Entry | None:
     if not ending.confirmed:
-        _not_covered(connection, claimed, ending, now_ms)
-        return
+        return _not_covered(connection, claimed, ending, now_ms)
     ending = _as_first_done(claimed, ending)
     repeat_at_ms = late_effects.repeat_at_ms(connection, claimed, now_ms)
     if repeat_at_ms is not None:
         until_ms = ending.retained_until_ms
         outbox.repeat(connection, claimed, REASON, now_ms, repeat_at_ms, ending.outcome, until_ms)
         log.info("relay_repeats", relay=claimed.id.hex(), processor=claimed.processor)
-        return
+        return None
     ended = outbox.finish(
         connection, claimed, outbox.CONFIRMED, ending.outcome, ending.reason, now_ms, ending.retained_until_ms
     )
-    if ended:
-        _record(connection, claimed, Kind.RELAY_COMPLETED, ending, now_ms)
-        if claimed.processor != MAIL:
-            addresses = carried_addresses(context, claimed)
-            aftermath.settle(connection, context.keyring, context.policy, claimed, addresses, now_ms)
     log.info("relay_ended", relay=claimed.id.hex(), processor=claimed.processor, outcome=ending.outcome)
+    return _entry(claimed, Kind.RELAY_COMPLETED, ending, now_ms) if ended else None
 
 
 def _as_first_done(claimed: Relay, ending: Ending) -> Ending:
@@ -121,13 +126,14 @@ def _as_first_done(claimed: Relay, ending: Ending) -> Ending:
     return Ending(claimed.outcome, ending.reason, retained_until_ms=claimed.retained_until_ms)
 
 
-def _not_covered(connection: Connection, claimed: Relay, ending: Ending, now_ms: int) -> None:
+def _not_covered(connection: Connection, claimed: Relay, ending: Ending, now_ms: int) -> Entry | None:
     """A person must do it; but nobody must give by hand what the processor has no place for."""
     if claimed.action == GIVE:
         outbox.finish(connection, claimed, outbox.SUPERSEDED, ending.outcome, ending.reason or ending.outcome, now_ms)
     elif outbox.park(connection, claimed, ending.reason or ending.outcome, now_ms):
-        _record(connection, claimed, Kind.RELAY_PARKED, ending, now_ms)
         log.warning("relay_parked", relay=claimed.id.hex(), processor=claimed.processor, reason=ending.reason)
+        return _entry(claimed, Kind.RELAY_PARKED, ending, now_ms)
+    return None
 
 
 def _waits(context: Context, connection: Connection, claimed: Relay, end: RelayWait, now_ms: int) -> None:
@@ -138,18 +144,20 @@ def _waits(context: Context, connection: Connection, claimed: Relay, end: RelayW
     log.info("relay_waits", relay=claimed.id.hex(), processor=claimed.processor, reason=end.reason)
 
 
-def _failed(connection: Connection, claimed: Relay, error: RelayError, now_ms: int) -> None:
+def _failed(connection: Connection, claimed: Relay, error: RelayError, now_ms: int) -> Entry | None:
+    entry = None
     too_old = now_ms - claimed.created_at_ms > outbox.GIVE_UP_AFTER_MS
     if error.permanent or too_old:
         if outbox.park(connection, claimed, error.reason, now_ms):
-            _record(connection, claimed, Kind.RELAY_PARKED, Ending("", error.reason), now_ms)
+            entry = _entry(claimed, Kind.RELAY_PARKED, Ending("", error.reason), now_ms)
     else:
         outbox.retry(connection, claimed, error.reason, now_ms, _delay_ms(claimed, error), error.new_epoch)
     if too_old:
         log.error("relay_given_up", relay=claimed.id.hex(), processor=claimed.processor, reason=error.reason)
-        return
+        return entry
     level = log.error if error.permanent or error.halt else log.warning
     level("relay_not_done", relay=claimed.id.hex(), processor=claimed.processor, reason=error.reason)
+    return entry
 
 
 def _delay_ms(claimed: Relay, error: RelayError) -> int:
@@ -160,9 +168,9 @@ def _delay_ms(claimed: Relay, error: RelayError) -> int:
     return outbox.backoff_ms(claimed.attempts, CHANCE)
 
 
-def _record(connection: Connection, claimed: Relay, kind: Kind, ending: Ending, now_ms: int) -> None:
-    """Append how it ended, in the transaction that ends it."""
-    entry = Entry(
+def _entry(claimed: Relay, kind: Kind, ending: Ending, now_ms: int) -> Entry:
+    """How it ended; appended in the transaction that ends it."""
+    return Entry(
         id=new_id(now_ms),
         kind=kind,
         recorded_at_ms=now_ms,
@@ -175,4 +183,3 @@ def _record(connection: Connection, claimed: Relay, kind: Kind, ending: Ending, 
         retained_until_ms=ending.retained_until_ms,
         ref=claimed.cause.hex(),
     )
-    append_many(connection, [NewEntry(entry)])

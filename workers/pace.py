@@ -13,6 +13,15 @@ from collections.abc import Callable, Mapping
 CALLS_PER_S: Mapping[str, float] = {"stripe": 10.0, "google": 10.0, "wordpress": 5.0, "mail": 2.0}
 BURST_S = 2.0  # so much may be saved up
 
+# Attempts at one processor at a time: one that hangs until its deadline does not hold up the others. Google is asked
+# twice for each group of a withdrawal, one call after another; a small site's PHP workers are few.
+AT_ONCE: Mapping[str, int] = {"google": 16}
+AT_ONCE_OTHERWISE = 8
+
+
+def at_once(processor: str) -> int:
+    return AT_ONCE.get(processor, AT_ONCE_OTHERWISE)
+
 
 class Pace:
     """A token bucket: `take` waits for its turn. Threads may share one."""

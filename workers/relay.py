@@ -20,11 +20,10 @@ from workers.attempt import attempt
 from workers.concluding import Attempted, conclude
 from workers.context import Context, now_ms
 from workers.ending import Superseded
-from workers.pace import PACES, Pace
+from workers.pace import PACES, Pace, at_once
 from workers.relays import RELAYS
 from workers.relays.action import RelayError, RelayWait
 
-SHARE = 8  # attempts at one processor at a time: one that hangs until its deadline does not hold up the others
 BUDGET_S = 15.0
 AWAY_TRIES, AWAY_WAIT_S = 20, 0.5  # what was done is written down once the database is back, if it is soon
 
@@ -56,7 +55,7 @@ class _Round:
     def run(self) -> int:
         total = 0
         ended: list[Attempted] = []
-        with ThreadPoolExecutor(SHARE * len(self._processors), thread_name_prefix="relay") as pool:
+        with ThreadPoolExecutor(sum(map(at_once, self._processors)), thread_name_prefix="relay") as pool:
             while True:
                 began_s = time.monotonic()
                 for claimed in self._turn(ended):
@@ -106,7 +105,7 @@ class _Round:
         states = processors.lock(connection, self._processors)
         for name in self._processors:
             now = now_ms()
-            limit = states[name].can_claim(SHARE - busy[name], now)
+            limit = states[name].can_claim(at_once(name) - busy[name], now)
             if limit <= 0:
                 continue
             found = claim_due(connection, name, self._urgent, now, limit)
