@@ -39,6 +39,7 @@ def send(server: SmtpServer, mail: EmailMessage, *, attempts: int = 1) -> None:
     # Always 7bit: a server may lack 8BITMIME, and one that converts what it hands on breaks the signature of DKIM.
     policy = cast(EmailPolicy, mail.policy).clone(cte_type="7bit", utf8=beyond_ascii, linesep="\r\n")
     content = mail.as_bytes(policy=policy)
+    assert content.endswith(b"\r\n")
     with connected(server) as dialogue:
         for step in STEPS.values():
             step(dialogue, server)
@@ -121,9 +122,8 @@ def _offer(dialogue: Dialogue, sender: str, recipient: str, beyond_ascii: bool) 
 
 def _hand_over(dialogue: Dialogue, content: bytes, attempts: int) -> None:
     lines = (b"." + line if line.startswith(b".") else line for line in content.splitlines(keepends=True))
-    dialogue.send(
-        b"".join(lines)
-    )  # if this fails the last dot never left, and so the server drops it (RFC 5321, 4.1.1.4)
+    # If this fails, the last dot never left, and so the server drops what it has (RFC 5321, 4.1.1.4 and 4.5.3.2.5).
+    dialogue.send(b"".join(lines))
     try:
         dialogue.send(b".\r\n")
         code, text = dialogue.getreply()

@@ -81,9 +81,10 @@ def create_catcher(settings: Settings, root: Path) -> Flask:
     def one_mail(name: str) -> str:
         mail = _find(spool, name)
         body = mail.get_body(("plain",))
-        text = "" if body is None else str(body.get_content())
-        lines = [link.split(line) for line in text.splitlines() if line.strip()]
-        return render_template("mails.html", mail=CaughtMail.of(name, mail), lines=lines, public_url=f"{public_url}/")
+        blocks = re.split(r"\n\s*\n", "" if body is None else str(body.get_content()).strip())
+        paragraphs = [[link.split(line) for line in block.splitlines()] for block in blocks]
+        values = {"paragraphs": paragraphs, "public_url": f"{public_url}/"}
+        return render_template("mails.html", mail=CaughtMail.of(name, mail), **values)
 
     @app.get("/<name>/<int:number>")
     def attachment(name: str, number: int) -> Response:
