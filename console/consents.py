@@ -6,8 +6,10 @@ from console.addresses import email_option, read_address
 from console.operator import Exit, Operator, Speaker, at, command, stop
 from console.rights import find, write
 from console.sendable import export
+from console.spoken import enter, withdraw
 from ledger import withdrawal
 from ledger.sending import may_send
+from schemas.address import mailbox_kind
 from workers.queue import RELAY_URGENT
 
 
@@ -38,6 +40,7 @@ def check(operator: Operator, speak: Speaker, email: str, purpose: str) -> None:
             "purpose": purpose,
             "since": at(answer.since_ms),
             "entry": answer.entry,
+            "mailbox": mailbox_kind(address, context.policy.role_mailboxes),
             "existing_customer_since": at(answer.customer_since_ms),
         }
     )
@@ -63,4 +66,5 @@ def revoke(operator: Operator, speak: Speaker, email: str, purpose: tuple[str, .
     speak.document({"result": "revoked", "purposes": list(purposes), "positions": positions})
 
 
-consents.add_command(export)
+for spoken in (enter, withdraw, export):
+    consents.add_command(spoken)

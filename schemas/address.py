@@ -78,6 +78,11 @@ def is_role_mailbox(address: Address, local_parts: frozenset[str]) -> bool:
     return address.narrow.rpartition("@")[0] in local_parts
 
 
+def mailbox_kind(address: Address, local_parts: frozenset[str]) -> str:
+    """`role` or `person`. Marketing law asks nobody for the consent of a role (markedsføringsloven section 15)."""
+    return "role" if is_role_mailbox(address, local_parts) else "person"
+
+
 def redact(address: Address) -> str:
     """What an operator may see: `k***@e***.no`. A first letter that is not ASCII is not shown."""
     local, _, domain = address.narrow.rpartition("@")

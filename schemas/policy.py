@@ -88,6 +88,7 @@ class Processor:
     region: str
     holds: tuple[str, ...]
     dpa_url: str | None
+    reviewed_at: str | None  # YYYY-MM-DD: when somebody last looked at its terms
     contact_url: str | None  # where a person reaches it about their data
     actions: tuple[str, ...]
     residual: tuple[Residual, ...]

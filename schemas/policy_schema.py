@@ -20,6 +20,7 @@ PERSONAL_DATA = ("email", "first_name", "last_name", "company")
 
 _TEXT: Messages = {"required": "missing", "invalid": "must be text in quotes"}
 _TABLE: Messages = {"required": "missing", "type": "must be a table", "invalid": "must be a table"}
+_DATE = _TEXT | {"invalid": "must be a date such as 2026-11-23"}
 _LINE = ("must be 1 to 500 characters on one line, with no space at the ends", r"\S(.{0,498}\S)?")
 _KEY = ("must be 1 to 60 of a-z, 0-9 and -", r"[a-z0-9-]{1,60}")
 _URL = ("must be an address that begins with https://", r"https://[^\s/@]+(/\S*)?")
@@ -127,11 +128,12 @@ _PROCESSOR: Members = {
     "holds": _list(_one_of(*PERSONAL_DATA)),
     "dpa_url": _line(*_URL, required=False),
     "contact_url": _line(*_URL, required=False),
+    "reviewed_at": fields.Date(load_default=None, error_messages=_DATE),
     "actions": _list(_one_of(*ACTIONS)),
     "residual": _list(_table(_RESIDUAL)),
 }
 _NOTICE: Members = {
-    "published_at": fields.Date(required=True, error_messages=_TEXT | {"invalid": "must be a date such as 2026-11-23"}),
+    "published_at": fields.Date(required=True, error_messages=_DATE),
     "url": _line(*_URL),
     "sha256": _line("must be 64 of 0-9 and a-f", "[0-9a-f]{64}", required=False),
 }

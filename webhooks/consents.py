@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from ledger.senders import fingerprint
 from ledger.sending import MALFORMED, Answer, may_send
-from schemas.address import Address, AddressRefused, parse_address
+from schemas.address import Address, AddressRefused, mailbox_kind, parse_address
 from schemas.api_keys import CHECK, CHECK_MANY, ApiKey
 from schemas.entry import format_time
 from schemas.refusal import Refused
@@ -82,11 +82,15 @@ def _answers(door: Door, question: Question) -> list[dict[str, Any]]:
     known = [address for address in read if address is not None]
     with door.database.read() as connection:
         found = iter(may_send(connection, door.keyring, known, question.purpose))
-    return [_document(Answer(False, MALFORMED) if one is None else next(found)) for one in read]
+    roles = door.policy.role_mailboxes
+    return [
+        _document(Answer(False, MALFORMED), None) if one is None else _document(next(found), mailbox_kind(one, roles))
+        for one in read
+    ]
 
 
-def _document(answer: Answer) -> dict[str, Any]:
-    told = asdict(answer)
+def _document(answer: Answer, mailbox: str | None) -> dict[str, Any]:
+    told = asdict(answer) | {"mailbox": mailbox}
     for name in ("since", "customer_since"):
         at_ms = told.pop(f"{name}_ms")
         told[name] = None if at_ms is None else format_time(at_ms)

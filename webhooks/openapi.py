@@ -153,6 +153,7 @@ _SCHEMAS: Mapping[str, Document] = {
         index={"type": ["integer", "null"], "minimum": 0},
         notice=_MAYBE_TEXT,
         customer_since=_MAYBE_TEXT,
+        mailbox={"enum": ["person", "role", None]},
     ),
     "Checked": {
         "oneOf": [

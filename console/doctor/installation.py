@@ -1,5 +1,6 @@
 """What an installation needs before anything can come in: policy, keys, database, queue, secrets, processors."""
 
+import datetime
 import stat
 from collections.abc import Iterator
 
@@ -7,12 +8,16 @@ from redis import RedisError
 
 from console.doctor.finding import FAULT, OK, WARNING, Finding
 from console.operator import Operator
+from ledger.deadlines import local_day
 from ledger.keyring import NAMES
 from ledger.migrate import current_revision, newest_revision
 from ledger.sqlite import has_wal_reset_bug, sqlite
-from schemas.policy import load_policy
+from schemas.policy import Processor, load_policy
 from schemas.settings import form_secrets_name
+from workers.context import now_ms
 from workers.queue import connect
+
+REVIEW_DAYS = 366
 
 
 def policy(operator: Operator) -> Iterator[Finding]:
@@ -88,5 +93,14 @@ def processors(operator: Operator) -> Iterator[Finding]:
             yield Finding(WARNING, "processors", f"{processor.key} is not connected: its relays are parked")
         else:
             yield Finding(OK, "processors", f"{processor.key} is connected")
+        yield from _review(processor, local_day(now_ms()))
     if context.settings.unsafe_allow_loopback:
         yield Finding(WARNING, "processors", "UNSAFE_ALLOW_LOOPBACK is on: development only")
+
+
+def _review(processor: Processor, today: datetime.date) -> Iterator[Finding]:
+    """Who stores for us is looked at now and then: its terms, its place, its residual copies."""
+    if processor.reviewed_at is None:
+        yield Finding(WARNING, "processors", f"{processor.key}: never reviewed; read its terms, set reviewed_at")
+    elif (today - datetime.date.fromisoformat(processor.reviewed_at)).days > REVIEW_DAYS:
+        yield Finding(FAULT, "processors", f"{processor.key}: reviewed {processor.reviewed_at}, over a year ago")

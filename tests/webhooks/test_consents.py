@@ -55,6 +55,7 @@ def test_a_yes_names_its_entry_and_its_notice(asked: World) -> None:
         "index": asked.leaves().index(given),
         "notice": requested["notice"],
         "customer_since": None,
+        "mailbox": "person",
     }
     assert ask(asked, email=KARI, purpose="offers").get_json()["reason"] == "never_asked"
 
