@@ -1,7 +1,7 @@
 """The mail catcher of `make run`: a page of the mails that would have left, read from the spool folder.
 
 For development only. It listens on this machine alone, answers no page of another origin, and does not start outside
-`make run` or where mail is really sent.
+`make run`, where mail is really sent, or where the service is one that people reach.
 """
 
 import email
@@ -20,9 +20,9 @@ from flask import Flask, Response, abort, render_template, request, send_file
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from console.launch.child import RUN_DIR
-from console.launch.development import HOST
+from console.launch.development import HOST, shows_mails
 from console.launch.errors import LaunchError
-from schemas.settings import SPOOL, Settings, SettingsError, load_settings
+from schemas.settings import Settings, SettingsError, load_settings
 
 NEWEST = 100
 NAME = re.compile(r"[0-9a-z-]+\.eml")
@@ -124,8 +124,9 @@ def check_allowed(settings: Settings) -> None:
     """LaunchError: this is no place for it."""
     if RUN_DIR not in os.environ:
         raise LaunchError("not_development", "The mail catcher belongs to `make run`.")
-    if settings.mail_transport != SPOOL:
-        raise LaunchError("mail_is_sent", f"MAIL_TRANSPORT is {settings.mail_transport}: there is nothing to catch.")
+    if not shows_mails(settings):
+        message = "Mail is sent, or PUBLIC_URL is not this machine: the mails are nobody's here to read."
+        raise LaunchError("not_development", message)
 
 
 @click.command()

@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 
 from schemas.dialects import DIALECTS, STANDARD
 from schemas.policy import Policy
-from schemas.settings import form_secrets_name
+from schemas.settings import LOOPBACK_HOSTS, SPOOL, Settings, form_secrets_name
 
 HOST = "127.0.0.1"
 FILE = "development.env"
@@ -69,6 +69,11 @@ def choose_ports(kinds: tuple[str, ...], kept: Mapping[str, str], taken: int) ->
         ports[kind] = port
         used.add(port)
     return ports
+
+
+def shows_mails(settings: Settings) -> bool:
+    """Not where mail really leaves, and not where real people come: then a mail is nobody's on this machine to read."""
+    return settings.mail_transport == SPOOL and urlsplit(settings.public_url).hostname in LOOPBACK_HOSTS
 
 
 def choose_mail_port(taken: Collection[int]) -> int:

@@ -8,13 +8,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from console.launch.child import PROCESSES_FILE, RUN_DIR
-from console.launch.development import HOST, Development, choose_mail_port, develop, is_free, read_values
+from console.launch.development import (
+    HOST,
+    Development,
+    choose_mail_port,
+    develop,
+    is_free,
+    read_values,
+    shows_mails,
+)
 from console.launch.errors import LaunchError
 from console.launch.folders import TEMPORARY, clear_run_dir, make_keys, make_private, take_lock, write_pointer
 from console.launch.procfile import RELEASE, Process, catcher_process, parse_procfile, procfile_process, valkey_process
 from console.launch.simulators import kinds_in, make_service_account, simulator_processes
 from schemas.policy import Policy, PolicyError, load_policy
-from schemas.settings import SPOOL, Settings, SettingsError, load_settings, socket_path
+from schemas.settings import Settings, SettingsError, load_settings, socket_path
 
 NO_POINTER = "SAMTYKKE_NO_POINTER"
 
@@ -23,7 +31,7 @@ NO_POINTER = "SAMTYKKE_NO_POINTER"
 class Plan:
     """What to run, and where. `environment` is what every process gets; `lock` keeps DATA_DIR ours.
 
-    `mail_port`: of the page of the mails, None where mails really leave.
+    `mail_port`: of the page of the mails, None where there is none.
     """
 
     settings: Settings
@@ -104,7 +112,7 @@ def prepare(root: Path, own: Mapping[str, str]) -> Plan:
     release, processes = choose_processes(root, data_dir, configured, development)
     settings = read_settings(root, environment)
     mail_port = None
-    if settings.mail_transport == SPOOL:
+    if shows_mails(settings):
         mail_port = choose_mail_port({settings.port, *development.ports.values()})
         processes = (*processes, catcher_process(mail_port))
     return Plan(settings, policy, development, run_dir, environment, release, processes, lock, mail_port)

@@ -9,7 +9,7 @@ from standardwebhooks.webhooks import Webhook
 
 from console.launch.development import HOST
 from console.launch.errors import LaunchError
-from schemas.settings import Settings
+from schemas.settings import SPOOL, Settings
 
 FORM = "newsletter"
 SIGN_UP = {"email": "kari@example.no", "first_name": "Kari", "last_name": "Nordmann", "newsletter": "yes"}
@@ -37,13 +37,16 @@ def signed_curl(settings: Settings, now_ms: int) -> str:
 
 def welcome(settings: Settings, now_ms: int, mail_port: int | None) -> str:
     """The block that is printed once, when the service is ready. `mail_port`: of the page of the mails."""
+    mails = f"sent by {settings.mail_transport}"
+    if settings.mail_transport == SPOOL:
+        mails = f"http://{HOST}:{mail_port}/" if mail_port else f"{settings.mail_spool_dir} (nobody gets them)"
     lines = [
         "",
         "Samtykke is ready. Ctrl-C stops it.",
         "",
         f"  Open        {settings.public_url}/health/ready",
         f"              {settings.public_url}/metrics",
-        f"  Mails       {f'http://{HOST}:{mail_port}/' if mail_port else f'sent by {settings.mail_transport}'}",
+        f"  Mails       {mails}",
         "  Look        .venv/bin/flask deliveries list",
         "              .venv/bin/flask ledger verify",
     ]

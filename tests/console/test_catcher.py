@@ -1,6 +1,7 @@
 """The mail catcher: what it shows of a real mail, and whom it answers."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,10 +83,12 @@ def test_a_page_of_another_site_learns_nothing(client: FlaskClient) -> None:
 def test_it_starts_only_within_make_run_and_only_where_mail_is_not_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    here = replace(settings_for(tmp_path), public_url="http://127.0.0.1:8000")
     monkeypatch.delenv(RUN_DIR, raising=False)
     with pytest.raises(LaunchError, match="belongs to"):
-        check_allowed(settings_for(tmp_path))
+        check_allowed(here)
     monkeypatch.setenv(RUN_DIR, str(tmp_path))
-    check_allowed(settings_for(tmp_path))
-    with pytest.raises(LaunchError, match="is gmail"):
-        check_allowed(settings_for(tmp_path, mail_transport="gmail"))
+    check_allowed(here)
+    for elsewhere in ({"mail_transport": "gmail"}, {"public_url": "https://samtykke.example.no"}):
+        with pytest.raises(LaunchError, match="nobody's here"):
+            check_allowed(replace(here, **elsewhere))

@@ -34,6 +34,7 @@ class Plan:
     replies: dict[str, str] = field(default_factory=dict)
     drops_at: str | None = None
     hangs_at: str | None = None
+    trickles: bool = False  # a greeting without an end, a line each 0.1 s
     has_starttls: bool = True
     has_login: bool = True
     has_smtputf8: bool = True
@@ -89,15 +90,19 @@ class _Server(SMTP):
     plan = Plan()
 
     async def _handle_client(self) -> None:
-        if self.plan.hangs_at == "GREETING":
-            try:
+        try:
+            if self.plan.hangs_at == "GREETING":
                 await asyncio.sleep(3600)
-            finally:
-                self._writer.close()
+            while self.plan.trickles:
+                await self.push("220-patience")
+                await asyncio.sleep(0.1)
+            if self.plan.greeting is not None:
+                await self.push(self.plan.greeting)
+        except (ConnectionError, asyncio.CancelledError):  # whoever waited has gone
+            self._writer.close()
+            raise
         if self.plan.greeting is not None:
-            await self.push(self.plan.greeting)
-            assert self.transport is not None
-            self.transport.close()
+            self._writer.close()
             return
         await super()._handle_client()
 

@@ -168,6 +168,9 @@ def test_what_nobody_knows_again_and_again_is_left_to_a_person(smtp: SmtpSimulat
 def test_a_server_that_says_nothing_or_is_not_there_holds_nobody_up(smtp: SmtpSimulator) -> None:
     smtp.plan = Plan(hangs_at="GREETING")
     assert refusal(smtp, deadline_s=0.5).reason == "deadline"
+    smtp.plan = Plan(trickles=True)
+    assert refusal(smtp, deadline_s=0.7).reason == "deadline"
+    smtp.plan.trickles = False
     assert refusal(smtp, port=free_port()).reason == "connect"
     assert refusal(smtp, host="no-such-host.invalid").reason == "dns"
 
