@@ -1,5 +1,6 @@
 """`flask doctor` on senders: each finding where it should be, nothing where nothing is wrong, exit 1 for a fault."""
 
+import datetime
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from ledger.senders import DAY_MS, HOUR_MS, NOES_MAX, fingerprint
 from ledger.tables import intake_position, unread_field
 from schemas.entry import Kind
 from tests.ledger import deliveries
-from tests.world import SIGNED_SECRET, World, checkout_event, settings_for
+from tests.world import ROOT, SIGNED_SECRET, World, checkout_event, settings_for
 from workers.context import now_ms
 
 SOURCE = "form:newsletter"
@@ -200,3 +201,22 @@ def test_the_metrics_of_senders_tell_the_same(world: World) -> None:
     assert 7200 <= float(values[f'samtykke_sender_silent_seconds{{source="{SOURCE}"}}']) < 7500
     assert 7200 <= float(values['samtykke_intake_checked_seconds{source="stripe"}']) < 7500
     assert values["samtykke_conflicts"] == "1.0"
+
+
+def test_a_processor_that_nobody_has_looked_at_for_a_year_is_a_fault(tmp_path: Path) -> None:
+    shipped = (ROOT / "policy.toml").read_text(encoding="utf-8")
+    last_year, long_ago = (
+        f"{datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days):%Y-%m-%d}" for days in (360, 370)
+    )
+    for name, when in (("stripe", last_year), ("google", long_ago)):
+        shipped = shipped.replace(f"[processors.{name}]\n", f'[processors.{name}]\nreviewed_at = "{when}"\n')
+    policy = tmp_path / "policy.toml"
+    policy.write_text(shipped, encoding="utf-8")
+    world = World(settings_for(tmp_path, policy_file=policy))
+    rows = json.loads(world.command("doctor", "--json").stdout)
+    told = {row["finding"]: row["level"] for row in rows if "review" in row["finding"]}
+    assert told == {
+        "wordpress: never reviewed; read its terms, set reviewed_at": "warning",
+        f"google: reviewed {long_ago}, over a year ago": "fault",
+    }
+    world.close()
