@@ -34,10 +34,11 @@ class SimulatorProcess:
     Options become command line options: `SimulatorProcess("google", path, service_account=file)`. WordPress'
     `secret` (made up if not given) goes through the environment; `service_account` is made if not given, with
     this process as its token endpoint. After `stop()`, `start()` takes the same port and the same state, so an
-    outage is `stop(); ...; start()`. `contract` switches on Google's check; Stripe's is always on.
+    outage is `stop(); ...; start()`; with `state=None` it starts empty. `contract` switches on Google's check; Stripe's
+    is always on.
     """
 
-    def __init__(self, kind: Kind, directory: Path, contract: bool = True, **options: str | int | Path) -> None:
+    def __init__(self, kind: Kind, directory: Path, contract: bool = True, **options: str | int | Path | None) -> None:
         self.kind = kind
         self.port = 0
         self.secret = ""
@@ -134,7 +135,12 @@ class SimulatorProcess:
             "state": self._directory / f"{self.kind}.state.json",
             **self._options,
         }
-        named = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+        named = [
+            part
+            for name, value in options.items()
+            if value is not None
+            for part in (f"--{name.replace('_', '-')}", str(value))
+        ]
         return [sys.executable, "-m", f"tests.simulators.{self.kind}", *named, *self._flags]
 
     def _prepare_google(self) -> None:
