@@ -10,7 +10,7 @@ import requests
 import urllib3
 
 from workers.allowance import call_ends_at_s
-from workers.outgoing_connection import EXCHANGE, KEPT_MAX, CheckedAdapter, Exchange, RefusedError
+from workers.outgoing_connection import EXCHANGE, KEPT_MAX, CheckedAdapter, Exchange, ExchangeError
 
 LEASE_OVER = "lease_over"
 
@@ -37,8 +37,8 @@ class OutgoingError(requests.RequestException):
 
 def _reason(error: BaseException) -> str:
     match error:
-        case RefusedError():
-            return str(error)
+        case ExchangeError():
+            return error.reason
         case requests.exceptions.SSLError() | urllib3.exceptions.SSLError():
             # Only a refused certificate: a handshake that was cut off may go better next time.
             return "tls" if "CERTIFICATE_VERIFY_FAILED" in str(error) else "tls_handshake"
@@ -83,7 +83,7 @@ class OutgoingSession(requests.Session):
         try:
             with exchange.running():
                 return super().request(method, url, *args, **kwargs)
-        except (RefusedError, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
+        except (ExchangeError, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             reason = "deadline" if exchange.expired else _reason(error)
             raise OutgoingError(reason, reason in PERMANENT_REASONS) from None
 
@@ -100,13 +100,13 @@ class OutgoingSession(requests.Session):
     def _read(self, response: requests.Response) -> bytes:
         try:
             if 300 <= response.status_code < 400:
-                raise RefusedError("redirect")
+                raise ExchangeError("redirect")
             # Counted after decompression, which urllib3 stops at the number asked for: a bomb stays small.
             body: bytes = response.raw.read(self._response_size_max_bytes + 1, decode_content=True)
             if EXCHANGE.get().expired:  # a body without a length ends like this too, and looks complete
-                raise RefusedError("deadline")
+                raise ExchangeError("deadline")
             if len(body) > self._response_size_max_bytes and response.status_code < 400:
-                raise RefusedError("response_too_large")
+                raise ExchangeError("response_too_large")
             return body[: self._response_size_max_bytes]
         finally:
             response.close()

@@ -23,8 +23,12 @@ IDLE_MAX_S = 1.0
 KEPT_MAX = 16  # connections to one host, as many as threads call it at a time
 
 
-class RefusedError(Exception):
-    """Not an OSError: urllib3 would wrap that, with the URL, in an error of its own."""
+class ExchangeError(Exception):
+    """An exchange that the policy refuses. Not an OSError: urllib3 would wrap that, with the URL, in one of its own."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(slots=True)
@@ -110,22 +114,22 @@ class CheckedConnection(HTTPConnection):
         exchange = EXCHANGE.get()
         encrypted = isinstance(self, HTTPSConnection)
         if self.host.lower() not in exchange.allowed_hosts:
-            raise RefusedError("host_not_allowed")
+            raise ExchangeError("host_not_allowed")
         if not encrypted and not exchange.allow_loopback:
-            raise RefusedError("scheme_not_allowed")
+            raise ExchangeError("scheme_not_allowed")
         try:
             found = resolve(self._dns_host, self.port, exchange.remaining_s())
         except TimeoutError:
-            raise RefusedError("deadline") from None
+            raise ExchangeError("deadline") from None
         # One refused address refuses them all: a public name with a private address is a mistake or an attack.
         if not all(_is_allowed(str(address[0]), exchange, encrypted) for _, address in found):
-            raise RefusedError("address_not_allowed")
+            raise ExchangeError("address_not_allowed")
         for family, address in found:
             with suppress(OSError):
                 connected = _connect(family, address, exchange)
                 self._connected = connected.dup()
                 return connected
-        raise RefusedError("connect" if found else "dns")
+        raise ExchangeError("connect" if found else "dns")
 
 
 def _connect(family: int, address: tuple[Any, ...], exchange: Exchange) -> socket.socket:
