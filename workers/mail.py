@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime
@@ -15,6 +16,7 @@ from jinja2 import Environment, PackageLoader
 
 from ledger.durable_file import replace_file
 from ledger.outbox import Relay
+from schemas.address import parse_address
 from schemas.settings import GMAIL, SMTP
 from schemas.texts import environment
 from workers import mail_smtp
@@ -30,7 +32,8 @@ LINE_SIZE = 78  # characters (RFC 5322, 2.1.1)
 def send(context: Context, claimed: Relay) -> Ending:
     """Write one mail. Raises Superseded when nobody waits for it, RelayError when it must wait itself."""
     letter = LETTERS[claimed.action](context, claimed)
-    mail = compose(context.settings.mail_from, letter.email, claimed.id.hex(), _text_of(context, letter))
+    sender, sender_name = context.settings.mail_from, context.policy.controller.name
+    mail = compose(sender, letter.email, claimed.id.hex(), _text_of(context, letter), sender_name=sender_name)
     if letter.withdraw_url is not None:
         # RFC 8058: a mail program can withdraw with one click.
         mail["List-Unsubscribe"] = _ways_out(letter.withdraw_url, context.settings.gmail_mailbox)
@@ -95,12 +98,17 @@ class _AsWritten(EmailPolicy):
 _POLICY = _AsWritten(linesep="\r\n", cte_type="7bit")
 
 
-def compose(sender: str, recipient: str, name: str, text: str) -> EmailMessage:
-    """The first line of the text is the subject; `name`, as in `spool`, tells a second attempt from a second mail."""
+def compose(sender: str, recipient: str, name: str, text: str, *, sender_name: str = "") -> EmailMessage:
+    """The first line of the text is the subject; `name`, as in `spool`, tells a second attempt from a second mail.
+
+    `sender_name`: what people see of who writes.
+    """
     subject, _, body = text.partition("\n")
     mail = EmailMessage(policy=_POLICY)
-    mail["From"] = sender
-    mail["To"] = recipient
+    mail["From"] = Address(sender_name, addr_spec=sender)
+    local, _, _ = recipient.rpartition("@")
+    # The domain as DNS spells it: not every server on the way knows another spelling (RFC 6531).
+    mail["To"] = Address(username=local, domain=parse_address(recipient).narrow.rpartition("@")[2])
     mail["Subject"] = subject
     mail["Date"] = format_datetime(datetime.now(UTC))
     mail["Message-ID"] = f"<{name}@{sender.rpartition('@')[2]}>"

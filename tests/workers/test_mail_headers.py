@@ -88,3 +88,15 @@ def test_confirmation_and_receipt_offer_the_one_click_and_say_whose_they_are(tmp
         assert mail["Date"].datetime.tzinfo is not None
     assert mails[0]["Message-ID"] != mails[1]["Message-ID"]
     world.close()
+
+
+def test_people_see_who_writes_and_every_server_can_deliver_it(tmp_path: Path) -> None:
+    """RFC 6531: a domain beyond ASCII is for servers that say that they know it; its A-label is for all."""
+    world = World(settings_for(tmp_path))
+    world.post_signed("newsletter", {"email": "Kari@blåbær.example.no", "newsletter": "yes"})
+    world.record()
+    world.carry()
+    head = raw_mail(world).partition(b"\r\n\r\n")[0]
+    assert b"\r\nTo: Kari@xn--blbr-roah.example.no\r\n" in b"\r\n" + head
+    assert b"From: Vizpro AS <post@example.no>\r\n" in head
+    world.close()
