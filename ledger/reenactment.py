@@ -24,7 +24,7 @@ from schemas.entry import ENDING_KINDS, Entry, Kind
 
 LOST = "lost_in_restore"
 _ACCESS = frozenset({Kind.ACCESS_GRANTED, Kind.ACCESS_REVOKED})
-_REQUESTS = frozenset({Kind.REQUEST_RECEIVED, Kind.REQUEST_CONFIRMED, Kind.REQUEST_EXPIRED})
+_REQUESTS = frozenset(kind for kind in Kind if kind.startswith("request."))
 
 
 @dataclass

@@ -30,7 +30,7 @@ from schemas.address import parse_address
 from schemas.entry import Entry, Kind
 from schemas.message import Message
 
-ASKED, CONFIRMED, EXPIRED = "asked", "confirmed", "expired"
+ASKED, CONFIRMED, EXPIRED, REFUSED, COMPLETED = "asked", "confirmed", "expired", "refused", "completed"
 OPEN = (ASKED, CONFIRMED)
 BATCH_ROWS = 100
 
@@ -152,13 +152,28 @@ def write_row(connection: Connection, entry: Entry, months: int) -> None:
         }
         connection.execute(insert(rights_request), row)
         return
-    values: dict[str, object] = {"status": EXPIRED}
-    if entry.kind is Kind.REQUEST_CONFIRMED:
-        confirmed_at_ms = entry.occurred_at_ms or entry.recorded_at_ms
-        due = due_at_ms(confirmed_at_ms, months)
-        values = {"status": CONFIRMED, "confirmed_at_ms": confirmed_at_ms, "due_at_ms": due}
     request_id = bytes.fromhex(entry.ref or "")
+    values = _changes(connection, request_id, entry, months)
     connection.execute(update(rights_request).where(rights_request.c.id == request_id).values(values))
+
+
+def _changes(connection: Connection, request_id: bytes, entry: Entry, months: int) -> dict[str, object]:
+    at_ms = entry.recorded_at_ms
+    if entry.kind is Kind.REQUEST_CONFIRMED:
+        confirmed_at_ms = entry.occurred_at_ms or at_ms
+        due = due_at_ms(confirmed_at_ms, months)
+        return {"status": CONFIRMED, "confirmed_at_ms": confirmed_at_ms, "due_at_ms": due}
+    if entry.kind is Kind.REQUEST_EXTENDED:
+        query = select(rights_request.c.confirmed_at_ms).where(rights_request.c.id == request_id)
+        from_ms = connection.execute(query).scalar_one_or_none() or at_ms
+        due = due_at_ms(from_ms, months + (entry.count or 0))
+        # The reminders begin anew with the new day.
+        return {"extended_at_ms": at_ms, "reason": entry.reason, "due_at_ms": due, "reminded_days": None}
+    if entry.kind is Kind.REQUEST_REFUSED:
+        return {"status": REFUSED, "ended_at_ms": at_ms, "reason": entry.reason}
+    if entry.kind is Kind.REQUEST_COMPLETED:
+        return {"status": COMPLETED, "ended_at_ms": at_ms}
+    return {"status": EXPIRED}
 
 
 def has_open(handle: ColumnElement[bytes]) -> ColumnElement[bool]:
