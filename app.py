@@ -21,6 +21,7 @@ from webhooks.ledger import ledger_blueprint
 from webhooks.limits import SourceLimit
 from webhooks.metrics import metrics_blueprint
 from webhooks.openapi import openapi_blueprint
+from webhooks.pages.answer import answer_blueprint
 from webhooks.pages.confirm import confirm_blueprint
 from webhooks.pages.privacy import privacy_blueprint
 from webhooks.pages.rights import rights_blueprint
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         withdraw_blueprint,
         confirm_blueprint,
         rights_blueprint,
+        answer_blueprint,
         consents_blueprint,
         privacy_blueprint,
         ledger_blueprint,

@@ -5,8 +5,8 @@ A request that nobody confirmed is the only thing that expires without being ask
 
 from sqlalchemy import Connection, exists, func, select, update
 
+from ledger import answers, product_rows, quarantine, requests
 from ledger import inbox as deliveries
-from ledger import product_rows, quarantine, requests
 from ledger.database import Database
 from ledger.erasure import shred
 from ledger.log import NewEntry, append_many, lock_head, new_id
@@ -30,6 +30,7 @@ def expire(database: Database, policy: Policy, now_ms: int) -> tuple[int, int]:
         recorded_until_ms = _recorded_until_ms(connection, now_ms)
         before_ms = recorded_until_ms - policy.retention.unconfirmed_request_days * DAY_MS
         requests.expire(connection, before_ms, now_ms)
+        answers.expire(connection, now_ms)
         subjects = _expired_subjects(connection, before_ms)
         for handle in subjects:
             _shred(connection, handle, now_ms)

@@ -109,6 +109,10 @@ def _pair(name: str, value: str) -> Schema:
     return {"type": "object", "properties": {name: {"const": value}}, "required": [name]}
 
 
+def _choice(name: str, *values: str) -> Schema:
+    return {"type": "object", "properties": {name: {"enum": list(values)}}, "required": [name]}
+
+
 PUSH: Schema = {
     "type": "object",
     "properties": {
@@ -125,6 +129,10 @@ PARAMETERS: Mapping[str, tuple[str, Schema]] = {
     "form_key": ("The form's name in policy.toml.", {"type": "string", "pattern": "^[a-z0-9-]{1,60}$"}),
     "secret": ("The form's secret, for senders that can set no header.", {"type": "string", "minLength": 1}),
     "token": ("From a mailed link.", {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,200}$"}),
+    "answer_token": (
+        "From a mailed link: its token, a dot, and the key of the answer.",
+        {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,200}[.][A-Za-z0-9_-]{1,200}$"},
+    ),
     "name": (
         "Level and number of a tile, as https://c2sp.org/tlog-tiles spells them.",
         {"type": "string", "pattern": r"^([0-9]{1,2}/)?(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?$"},
@@ -191,6 +199,16 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         (LINK, PRESSED, STORAGE),
         (),
         {FORM: _pair("confirm", "1")},
+    ),
+    ("GET", "/a/<answer_token>"): Operation(
+        "The page of an answer", _page("One button for each form of it; nothing personal."), (LINK, STORAGE)
+    ),
+    ("POST", "/a/<answer_token>"): Operation(
+        "Read an answer: as a page, a file or a PDF",
+        {200: ("The answer, in the form that was asked for.", HTML, TEXT)},
+        (LINK, PRESSED, STORAGE),
+        (),
+        {FORM: _choice("show", "page", "json", "pdf")},
     ),
     ("POST", "/consents/check"): Operation(
         "May I send this person, or each of these, this?",

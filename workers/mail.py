@@ -22,7 +22,7 @@ from schemas.texts import environment
 from workers import mail_smtp
 from workers.context import Context
 from workers.ending import Ending
-from workers.mails import LETTERS
+from workers.mails import LETTERS, WHEN_LEFT
 from workers.mails.letter import Letter
 from workers.relays.action import RelayError
 
@@ -42,6 +42,8 @@ def send(context: Context, claimed: Relay) -> Ending:
         main, _, sub = one.media_type.partition("/")
         mail.add_attachment(one.content, maintype=main, subtype=sub, filename=one.filename)
     deliver(context, claimed.id.hex(), mail, leaves_no_copy=letter.leaves_no_copy, attempts=claimed.attempts)
+    if claimed.action in WHEN_LEFT:
+        WHEN_LEFT[claimed.action](context, claimed)
     return Ending("sent")
 
 

@@ -27,9 +27,10 @@ def said() -> Iterator[tuple[Path, Key]]:
             if path.suffix in (".html", ".txt") and "templates" in path.parts:
                 with path.open("rb") as file:
                     found = list(babel_extract(file, ("gettext", "ngettext"), [], OPTIONS))
-            elif path.suffix == ".py":
+            elif path.suffix == ".py" and b"from schemas.texts import" in path.read_bytes():
                 with path.open("rb") as file:
-                    found = list(extract("python", file, keywords={"text": None, "mark": None}))
+                    in_code = extract("python", file, keywords={"text": None, "mark": None})
+                    found = [(line, "text", message, []) for line, message, *_ in in_code]
             else:
                 continue
             for _, _, message, *_ in found:

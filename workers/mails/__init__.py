@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from ledger.outbox import Relay
-from ledger.recorder import CONFIRMATION, RECEIPT, REQUEST
+from ledger.recorder import ANSWER, CONFIRMATION, RECEIPT, REQUEST
 from workers.context import Context
+from workers.mails.answer import answer, answer_left
 from workers.mails.confirmation import confirmation
 from workers.mails.letter import Letter
 from workers.mails.receipt import receipt
@@ -16,4 +17,7 @@ LETTERS: Mapping[str, Callable[[Context, Relay], Letter]] = {
     CONFIRMATION: confirmation,
     RECEIPT: receipt,
     REQUEST: request,
+    ANSWER: answer,
 }
+# Action -> what is to be done once its mail has left.
+WHEN_LEFT: Mapping[str, Callable[[Context, Relay], None]] = {ANSWER: answer_left}
