@@ -7,6 +7,7 @@ import click
 from sqlalchemy import Connection, Row, select
 
 from console.operator import Operator, Speaker, at, command, hex_id
+from console.request_deeds import DEEDS
 from ledger import requests as rights_requests
 from ledger import vault
 from ledger.deadlines import days_left, local_day
@@ -17,8 +18,7 @@ from schemas.address import parse_address, redact
 from schemas.entry import Entry, Kind, parse_leaf
 from workers.context import now_ms
 
-COLUMNS = ("id", "right", "source", "status", "asked", "confirmed", "due", "days_left")
-STATUSES = (rights_requests.ASKED, rights_requests.CONFIRMED, rights_requests.EXPIRED)
+COLUMNS = ("id", "right", "source", "status", "asked", "confirmed", "due", "days_left", "extended")
 
 
 @click.group()
@@ -26,8 +26,14 @@ def requests() -> None:
     """Rights requests."""
 
 
+for _deed in DEEDS:
+    requests.add_command(_deed)
+
+
 @requests.command("list")
-@click.option("--status", type=click.Choice(STATUSES), help="Only these; without it, those that are not expired.")
+@click.option(
+    "--status", type=click.Choice(rights_requests.STATUSES), help="Only these; without it, those that are open."
+)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @command
 def list_requests(operator: Operator, speak: Speaker, status: str | None, limit: int) -> None:
@@ -85,6 +91,8 @@ def _entries(connection: Connection, row: Row[Any]) -> list[dict[str, Any]]:
 
 
 def _summary(row: Row[Any], now: int) -> dict[str, Any]:
+    """`days_left`: of what is still to be answered."""
+    is_due = row.status == rights_requests.CONFIRMED
     return {
         "id": row.id.hex(),
         "right": row.right,
@@ -93,5 +101,8 @@ def _summary(row: Row[Any], now: int) -> dict[str, Any]:
         "asked": at(row.asked_at_ms),
         "confirmed": at(row.confirmed_at_ms),
         "due": row.due_at_ms and local_day(row.due_at_ms).isoformat(),
-        "days_left": row.due_at_ms and days_left(row.due_at_ms, now),
+        "days_left": days_left(row.due_at_ms, now) if is_due else None,
+        "extended": at(row.extended_at_ms),
+        "ended": at(row.ended_at_ms),
+        "reason": row.reason,
     }

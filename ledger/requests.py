@@ -32,6 +32,7 @@ from schemas.message import Message
 
 ASKED, CONFIRMED, EXPIRED, REFUSED, COMPLETED = "asked", "confirmed", "expired", "refused", "completed"
 OPEN = (ASKED, CONFIRMED)
+STATUSES = (*OPEN, EXPIRED, REFUSED, COMPLETED)
 BATCH_ROWS = 100
 
 
@@ -45,14 +46,40 @@ class Standing:
 
 
 def ask(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
-    """Received, from whomever; a mailed link asks whether it was the person. Somebody unknown is asked too.
+    """Received, from whomever; a mailed link asks whether it was the person. Somebody unknown is asked too."""
+    request, positions = _receive(connection, recorder, message)
+    assert request.subject is not None
+    assert request.right is not None
+    address = parse_address(message.email or "")
+    tags = address_tags(recorder.keyring["index_pepper"], address)
+    suppressed = suppression.find(connection, recorder.keyring["suppression"], address)
+    if not _asked_lately(connection, recorder, tags, request.right, suppressed):
+        rights = [request.right]
+        links.create_link(connection, links.REQUEST, request.subject, recorder.recorded_at_ms, rights, [request.id])
+        send_mail(connection, recorder, request.subject, REQUEST, rights, request.id, positions[0])
+    return positions
+
+
+def ask_checked(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
+    """Received from somebody whose identity an operator has checked: confirmed at once, and no link asks."""
+    request, positions = _receive(connection, recorder, message)
+    assert request.subject is not None
+    assert request.right is not None
+    received = len(positions)
+    return [
+        *positions,
+        *_confirm(connection, recorder, message, request.subject, request.right, request.id, first_ordinal=received),
+    ]
+
+
+def _receive(connection: Connection, recorder: Recorder, message: Message) -> tuple[Entry, list[int]]:
+    """The entry and all positions.
 
     Of a request only the address is kept: what else came with it may be a stranger's word about the person.
     """
     if message.right is None:
         raise RefusedError("right_missing")
-    address = parse_address(message.email or "")
-    tags = address_tags(recorder.keyring["index_pepper"], address)
+    tags = address_tags(recorder.keyring["index_pepper"], parse_address(message.email or ""))
     person = find_or_create(connection, recorder, tags, message.language)
     entry = Entry(
         id=new_id(recorder.recorded_at_ms),
@@ -69,12 +96,7 @@ def ask(connection: Connection, recorder: Recorder, message: Message) -> list[in
     new = sealed(person, entry, {"email": message.email})
     positions = append(connection, recorder, [new, *dropped_entries(recorder, message, person.handle)])
     write_row(connection, new.entry, recorder.policy.deadlines.rights_request_months)
-    suppressed = suppression.find(connection, recorder.keyring["suppression"], address)
-    if not _asked_lately(connection, recorder, tags, message.right, suppressed):
-        rights = [message.right]
-        links.create_link(connection, links.REQUEST, person.handle, recorder.recorded_at_ms, rights, [entry.id])
-        send_mail(connection, recorder, person.handle, REQUEST, rights, entry.id, positions[0])
-    return positions
+    return new.entry, positions
 
 
 def _asked_lately(
@@ -96,11 +118,24 @@ def confirm(connection: Connection, recorder: Recorder, message: Message) -> lis
     (right,), (request_id,) = link.purposes, link.request_ids
     links.use(connection, link.id)
     links.close_requests(connection, link.subject, right)
+    return _confirm(connection, recorder, message, link.subject, right, request_id)
+
+
+def _confirm(
+    connection: Connection,
+    recorder: Recorder,
+    message: Message,
+    handle: bytes,
+    right: str,
+    request_id: str,
+    first_ordinal: int = 0,
+) -> list[int]:
+    """From here on it is the person's own, and the month runs."""
     entry = Entry(
         id=new_id(recorder.recorded_at_ms),
         kind=Kind.REQUEST_CONFIRMED,
         recorded_at_ms=recorder.recorded_at_ms,
-        subject=link.subject,
+        subject=handle,
         occurred_at_ms=recorder.received_at_ms,
         received_at_ms=recorder.received_at_ms,
         basis="legal_obligation",
@@ -109,7 +144,7 @@ def confirm(connection: Connection, recorder: Recorder, message: Message) -> lis
         right=right,
         ref=request_id,
     )
-    positions = append(connection, recorder, [NewEntry(entry)])
+    positions = append(connection, recorder, [NewEntry(entry)], first_ordinal)
     write_row(connection, entry, recorder.policy.deadlines.rights_request_months)
     return positions
 

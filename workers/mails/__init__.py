@@ -3,19 +3,27 @@
 from collections.abc import Callable, Mapping
 
 from ledger.outbox import Relay
-from ledger.recorder import ANSWER, CONFIRMATION, RECEIPT, REQUEST
+from ledger.recorder import ANSWER, CONFIRMATION, EXTENSION, LIFTING, OUTCOME, RECEIPT, REFUSAL, REQUEST
 from workers.context import Context
 from workers.mails.answer import answer, answer_left
 from workers.mails.confirmation import confirmation
+from workers.mails.extension import extension
 from workers.mails.letter import Letter
+from workers.mails.lifting import lifting
+from workers.mails.outcome import outcome
 from workers.mails.receipt import receipt
+from workers.mails.refusal import refusal
 from workers.mails.request import request
 
 # Action of the mail's relay -> what its letter holds. Raises Superseded when nobody waits for it, RelayError when it
 # must wait itself.
 LETTERS: Mapping[str, Callable[[Context, Relay], Letter]] = {
     CONFIRMATION: confirmation,
+    EXTENSION: extension,
+    LIFTING: lifting,
+    OUTCOME: outcome,
     RECEIPT: receipt,
+    REFUSAL: refusal,
     REQUEST: request,
     ANSWER: answer,
 }
