@@ -17,11 +17,12 @@ from werkzeug.routing import Rule
 from schemas.api_keys import SCOPES, ApiKey
 from tests.simulators.google_push import ACCOUNT, AUDIENCE, SUBSCRIPTION, PushSigner, push_body
 from tests.simulators.process import SimulatorProcess
-from tests.webhooks.pages import mail_both_links, mail_request
+from tests.webhooks.pages import mail_answer, mail_both_links, mail_request
 from tests.webhooks.server import HOST, serving
 from tests.world import ROOT, World, settings_for
 from webhooks.openapi import path_of
-from webhooks.operations import ANYWHERE, OPERATIONS
+from webhooks.operations import OPERATIONS
+from webhooks.refusals import ANYWHERE
 
 AUDITOR = "a" * 43 + "="
 API_KEY = ApiKey("mailer", SCOPES, "k" * 43)
@@ -33,7 +34,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """With a checkpoint, an auditor, every kind of link and a receipt."""
     made = World(settings_for(tmp_path_factory.mktemp("described"), auditor_keys=(AUDITOR,), api_keys=(API_KEY,)))
     mail_both_links(made)
-    mail_request(made)
+    mail_answer(made)
+    mail_request(made, "erasure")
     yield made
     made.close()
 
@@ -71,7 +73,7 @@ def test_the_statuses_and_reasons_are_those_that_the_page_explains() -> None:
 def test_who_is_not_public_says_how_to_be_let_in(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            by_path = {"secret", "token"} & {parameter["name"] for parameter in operation["parameters"]}
+            by_path = {"secret", "token", "answer_token"} & {parameter["name"] for parameter in operation["parameters"]}
             can_be_refused = "401" in operation["responses"]
             assert bool(operation["security"] or by_path) >= can_be_refused, (method, path)
 
@@ -125,7 +127,7 @@ def test_schemathesis_finds_nothing(
     push_token = google[1].token()
     wait_until_heard(served, push_token)
     known = {
-        "links": {kind: installation.link(kind).rpartition("/")[2] for kind in ("w", "c", "r")},
+        "links": {kind: installation.link(kind).rpartition("/")[2] for kind in ("w", "c", "r", "a")},
         "receipt": mailed_receipt(installation),
         "auditor_key": AUDITOR,
         "api_key": API_KEY.secret,

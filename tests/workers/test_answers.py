@@ -16,7 +16,7 @@ from ledger.keyring import ROLES, load_keyring
 from ledger.sealing import unseal
 from ledger.tables import answer, metadata, relay, rights_request
 from tests.ledger.desk import Desk
-from tests.webhooks.pages import ADDRESS, mail_request
+from tests.webhooks.pages import ADDRESS, confirm_request, mail_answer, mail_request
 from tests.world import World, body_of
 from workers.context import now_ms
 from workers.relays import EXPORTERS
@@ -50,23 +50,6 @@ def request_id(world: World) -> bytes:
         return bytes(connection.execute(select(rights_request.c.id)).scalars().all()[-1])
 
 
-def confirm_and_answer(world: World, right: str = "access", language: str = "nb") -> None:
-    """Asked, confirmed by the link, mailed."""
-    confirmed(world, right, language)
-    world.carry()
-
-
-def confirmed(world: World, right: str = "access", language: str = "nb") -> None:
-    """Its answer waits to be mailed."""
-    mail_request(world, right, language)
-    assert world.client.post(world.link("r"), data={"confirm": "1"}).status_code == 200
-    world.record()
-    with world.database.write() as connection:
-        waiting = connection.execute(select(relay.c.id).where(relay.c.action == "answer")).first()
-        if waiting is None:
-            answers.enqueue(connection, Desk(world).recorder(now_ms()), request_id(world))
-
-
 def read(world: World, form: str) -> Any:
     return world.client.post(world.link("a"), data={"show": form})
 
@@ -77,7 +60,7 @@ def test_a_person_gets_everything_in_three_forms_and_nothing_of_anybody_else(wor
     for other in (STRANGER, NEIGHBOUR):
         world.post_signed("newsletter", {"email": other, "newsletter": "yes", "first_name": "Somebody-else"})
     world.record()
-    confirm_and_answer(world)
+    mail_answer(world)
     shown = world.client.get(world.link("a")).get_data(as_text=True)
     assert "Svaret ditt" in shown
     assert "nordmann" not in shown  # a scanner that opens the link sees nothing
@@ -103,7 +86,7 @@ def test_portability_is_what_the_person_gave_and_no_more(world: World) -> None:
     world.give(ADDRESS)
     world.sign()
     world.carry()
-    confirm_and_answer(world, "portability")
+    mail_answer(world, "portability")
     document = read(world, "json").get_json()
     assert document["format"] == "samtykke-portability/1"
     assert document["addresses"] == [ADDRESS]
@@ -113,7 +96,7 @@ def test_portability_is_what_the_person_gave_and_no_more(world: World) -> None:
 
 @pytest.mark.usefixtures("holding")
 def test_only_the_link_opens_it_once_the_mail_has_left(world: World) -> None:
-    confirm_and_answer(world)
+    mail_answer(world)
     path = world.link("a")
     key = base64.urlsafe_b64decode(path.rpartition(".")[2] + "=")
     with world.database.read() as connection:
@@ -144,7 +127,7 @@ def dump(world: World) -> bytes:
 
 @pytest.mark.usefixtures("holding")
 def test_unknown_expired_and_wrong_keys_are_told_the_same(world: World) -> None:
-    confirm_and_answer(world)
+    mail_answer(world)
     path = world.link("a")
     token, _, key = path.rpartition(".")
     other = ("A" if key[0] != "A" else "B") + key[1:]
@@ -165,7 +148,7 @@ def test_unknown_expired_and_wrong_keys_are_told_the_same(world: World) -> None:
 
 @pytest.mark.usefixtures("holding")
 def test_only_a_button_shows_it(world: World) -> None:
-    confirm_and_answer(world)
+    mail_answer(world)
     for data in ({}, {"show": "other"}, {"confirm": "1"}):
         assert world.client.post(world.link("a"), data=data).status_code == 400
 
@@ -178,7 +161,7 @@ def test_a_processor_that_fails_is_asked_again_for_a_day_and_then_named(
         raise RelayError("http_error", status=503)
 
     monkeypatch.setitem(EXPORTERS, "stripe", fail)
-    confirm_and_answer(world)
+    mail_answer(world)
     with world.database.write() as connection:
         row = connection.execute(select(relay).where(relay.c.action == "answer")).one()
         assert (row.status, row.reason) == ("pending", "answer_not_whole")
@@ -193,7 +176,7 @@ def test_a_processor_that_fails_is_asked_again_for_a_day_and_then_named(
 
 @pytest.mark.usefixtures("holding")
 def test_a_second_attempt_mails_the_same_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    confirmed(world)
+    confirm_request(world)
     with monkeypatch.context() as broken:
         broken.setattr("workers.mail.deliver", _refuse)
         world.carry()
@@ -225,7 +208,7 @@ def test_what_is_not_confirmed_or_no_answer_is_not_enqueued(world: World, right:
 @pytest.mark.usefixtures("holding")
 @pytest.mark.parametrize(("language", "subject"), [("nb", "Svaret fra Vizpro AS"), ("en", "The answer from Vizpro AS")])
 def test_the_mail_says_how_long_and_that_the_link_is_the_key(world: World, language: str, subject: str) -> None:
-    confirm_and_answer(world, language=language)
+    mail_answer(world, language=language)
     mail = world.mails()[-1]
     assert mail["Subject"] == subject
     assert re.search(r"/a/[\w-]{46}\.[\w-]{43}\n", body_of(mail).replace("\r", ""))

@@ -2,13 +2,16 @@
 
 import json
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 
-from ledger import answers
+from sqlalchemy import Connection
+
+from ledger import answers, request_answers
 from ledger.answers import NewAnswer, Waiting
-from ledger.errors import NotFoundError
+from ledger.errors import NotFoundError, RefusedError
 from ledger.log import entry_by_id
 from ledger.outbox import Relay
-from ledger.recorder import DAY_MS
+from ledger.recorder import DAY_MS, Recorder
 from workers.answers.making import make
 from workers.context import Context, now_ms
 from workers.ending import Superseded
@@ -22,7 +25,7 @@ ASK_AGAIN_S = 15 * 60.0
 def answer(context: Context, claimed: Relay) -> Letter:
     with context.database.write() as connection:
         waiting = answers.find(connection, context.keyring["kek"], claimed.id)
-        request_id = bytes.fromhex(json.loads(entry_by_id(connection, claimed.cause).leaf)["ref"])
+        request_id = _request_id(connection, claimed)
     if waiting is None:
         waiting = _made(context, claimed, request_id)
     if waiting.key is None:
@@ -39,9 +42,18 @@ def answer(context: Context, claimed: Relay) -> Letter:
 
 
 def answer_left(context: Context, claimed: Relay) -> None:
-    """The mail has left: nobody but its reader can open the answer from here on."""
+    """The mail has left: nobody but its reader can open the answer from here on, and the request is done."""
+    now = now_ms()
     with context.database.write() as connection:
         answers.forget_key(connection, claimed.id)
+        with suppress(RefusedError):  # an answer mailed again: the request is done already
+            recorder = Recorder(context.keyring, context.policy, now, now)
+            request_answers.complete(connection, recorder, _request_id(connection, claimed))
+
+
+def _request_id(connection: Connection, claimed: Relay) -> bytes:
+    """Of the request whose confirmation caused this mail."""
+    return bytes.fromhex(json.loads(entry_by_id(connection, claimed.cause).leaf)["ref"])
 
 
 def _made(context: Context, claimed: Relay, request_id: bytes) -> Waiting:

@@ -49,7 +49,7 @@ class Sender:
 def existing(path: str, name: str, choice: int) -> str:
     if name == "form_key":
         return FORMS[choice % len(FORMS)]
-    if name == "token":
+    if name in ("token", "answer_token"):
         return str(KNOWN["links"][path[1]])
     if name == "name":
         return TILES["entries" in path]
