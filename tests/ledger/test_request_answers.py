@@ -26,7 +26,7 @@ def ask(desk: Desk, right: str, at_ms: int = NOW_MS, *, confirm: bool = True) ->
     """Returns the id of the request."""
     desk.say(Message(MessageType.REQUEST, "form:contact", email=KARI, right=right), at_ms)
     with desk.database.read() as connection:
-        (question,) = [one for one in confirmations(connection, desk.handle(), REQUEST) if one.purposes == (right,)]
+        *_, question = [one for one in confirmations(connection, desk.handle(), REQUEST) if one.purposes == (right,)]
     if confirm:
         desk.say(confirmation(question), at_ms)
     return bytes.fromhex(question.request_ids[0])

@@ -6,7 +6,6 @@ from sqlalchemy import Connection, select
 
 from ledger.carrying import RECTIFY, RESTRICT, WITHDRAW
 from ledger.outbox import CONFIRMED, Relay
-from ledger.recorder import DAY_MS
 from ledger.tables import relay
 from workers.context import Context, now_ms
 from workers.mails.letter import Letter, addressee, right_names, to_person
@@ -14,8 +13,10 @@ from workers.relays.action import RelayWait
 
 # What each right has carried to the recipients.
 _CARRIED: Mapping[str, str] = {"rectification": RECTIFY, "restriction": RESTRICT, "objection": WITHDRAW}
-TOLD_WITHIN_MS = 7 * DAY_MS  # so long the letter waits for the last of them; then it says what is known
-ASK_AGAIN_S = 15 * 60.0
+# So long the letter waits for the last of them; then it says what is known. No longer: the person's later mails stand
+# behind it.
+TOLD_WITHIN_MS = 60 * 60 * 1000
+ASK_AGAIN_S = 60.0
 
 
 def outcome(context: Context, claimed: Relay) -> Letter:
