@@ -101,7 +101,7 @@ def _parameter(name: str) -> Document:
 
 def _answer(meaning: str, media_type: str, schema: Schema) -> Document:
     told: Document = {"description": meaning}
-    return told | {"content": {media_type: {"schema": schema}}} if media_type else told
+    return told | {"content": {one: {"schema": schema} for one in media_type.split(", ")}} if media_type else told
 
 
 def _refusal(status: int, reasons: tuple[str, ...]) -> Document:

@@ -38,7 +38,7 @@ JSON, FORM, HTML, BYTES = (
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`answers`: status -> (meaning, media type, schema); no media type: no body.
+    """`answers`: status -> (meaning, media types with ", " between, schema); none: no body.
 
     `security`: alternatives, each the schemes that go together.
     """
@@ -177,7 +177,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("POST", "/a/<answer_token>"): Operation(
         "Read an answer: as a page, a file or a PDF",
-        {200: ("The answer, in the form that was asked for.", HTML, TEXT)},
+        {200: ("The answer, in the form that was asked for.", f"{HTML}, {JSON}, application/pdf", ANY)},
         (LINK, PRESSED, STORAGE),
         (),
         {FORM: _choice("show", "page", "json", "pdf")},
