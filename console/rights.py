@@ -115,13 +115,15 @@ def restrict(operator: Operator, speak: Speaker, email: str, reason: str) -> Non
 
 @click.command("unrestrict")
 @email_option
-@click.option("--told", is_flag=True, help="The person was told before (GDPR Article 18(3)).")
+@click.option("--told", is_flag=True, help="You told the person yourself (GDPR Article 18(3)).")
 @command
 def unrestrict(operator: Operator, speak: Speaker, email: str, told: bool) -> None:
-    """Lift a restriction; what waited for it is recorded now."""
+    """Lift a restriction; what waited is recorded then. The person is told first: repeat it once that mail has left."""
     handle = find(operator, email)
-    if not told:
-        stop(Exit.REFUSED, "tell_the_person_first: then repeat with --told")
+    if not told and not write(operator, restriction.announce_lifting, handle):
+        operator.ring(RELAY)
+        speak.document({"result": "telling", "subject": handle.hex(), "next": "repeat it once the mail has left"})
+        return
     position = write(operator, restriction.lift_as_asked, handle, "operator")
     operator.ring(RELAY)
     operator.ring(RECORD)

@@ -6,15 +6,16 @@ Withdrawals and erasures still apply; what would grant anything waits, parked, u
 
 from dataclasses import replace
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from ledger import inbox as deliveries
 from ledger.carrying import GIVE, RESTRICT, UNRESTRICT, carry
 from ledger.errors import RefusedError
 from ledger.log import NewEntry, append_many, new_id
-from ledger.recorder import Recorder
+from ledger.outbox import PENDING
+from ledger.recorder import LIFTING, MAIL, Recorder, send_mail
 from ledger.state import GIVEN, read_states
-from ledger.tables import inbox, subject
+from ledger.tables import inbox, ledger_entry, relay, subject
 from ledger.vault import Subject
 from schemas.entry import Entry, Kind
 
@@ -23,6 +24,7 @@ REASONS = ("accuracy_contested", "unlawful", "claims", "objection")
 # Our own: what is left after the last withdrawal is proof, and no longer used (ledger.proof).
 WITHDRAWN = "withdrawn"
 WAITING = "subject_restricted"
+ENDS = "restriction_ends"  # what the person was told
 
 
 def reason_of(connection: Connection, handle: bytes) -> str | None:
@@ -64,6 +66,39 @@ def lift_as_asked(connection: Connection, recorder: Recorder, handle: bytes, sou
     if given:
         carry(connection, recorder, handle, GIVE, cause, position, purposes=given)
     return position
+
+
+def announce_lifting(connection: Connection, recorder: Recorder, handle: bytes) -> bool:
+    """Whether the person was told already that the restriction ends (Article 18(3)); else a mail tells it now.
+
+    RefusedError if Article 18 restricts nothing, or `telling_under_way` while that mail waits.
+    """
+    if reason_of(connection, handle) not in REASONS:
+        raise RefusedError("not_restricted")
+    if connection.execute(select(subject.c.told_at_ms).where(subject.c.handle == handle)).scalar_one() is not None:
+        return True
+    own = (relay.c.subject == handle) & (relay.c.processor == MAIL) & (relay.c.action == LIFTING)
+    if connection.execute(select(relay.c.id).where(own, relay.c.status == PENDING).limit(1)).first() is not None:
+        raise RefusedError("telling_under_way")
+    cause, position = _newest_restriction(connection, handle)
+    again = delete(relay).where(own, relay.c.cause == bytes.fromhex(cause))  # one that could not leave
+    connection.execute(again)
+    send_mail(connection, recorder, handle, LIFTING, (), cause, position)
+    return False
+
+
+def mark_told(connection: Connection, handle: bytes, now_ms: int) -> None:
+    """The mail that tells it has left: an entry, and from now on the restriction may be lifted."""
+    if reason_of(connection, handle) in REASONS:
+        _write(connection, Kind.TOLD, handle, ENDS, now_ms, "mail", {"told_at_ms": now_ms})
+
+
+def _newest_restriction(connection: Connection, handle: bytes) -> tuple[str, int]:
+    """Id and position of the entry that restricts the person now."""
+    own = ledger_entry.c.subject == handle
+    query = select(ledger_entry.c.id, ledger_entry.c.position).where(own, ledger_entry.c.kind == Kind.RESTRICTED)
+    row = connection.execute(query.order_by(ledger_entry.c.position.desc()).limit(1)).one()
+    return row.id.hex(), row.position
 
 
 def _lift(connection: Connection, handle: bytes, reason: str, now_ms: int, source: str) -> tuple[str, int]:

@@ -66,8 +66,6 @@ def test_a_restriction_is_put_on_and_lifted(given: World) -> None:
     assert given.check(KARI)["reason"] == "restricted"
     again = ("subjects", "restrict", "--email", KARI, "--reason", "claims")
     assert refusal(given, *again) == (4, "already_restricted")
-    code, reason = refusal(given, "subjects", "unrestrict", "--email", KARI)
-    assert (code, reason.startswith("tell_the_person_first")) == (4, True)
     assert run(given, "subjects", "unrestrict", "--email", KARI, "--told")["result"] == "unrestricted"
     assert refusal(given, "subjects", "unrestrict", "--email", KARI, "--told") == (4, "not_restricted")
     assert given.check(KARI)["reason"] == "given"
@@ -102,3 +100,21 @@ def test_a_revocation_stops_and_is_carried_and_mails_nobody(given: World, reason
 def test_an_unknown_purpose_is_refused(given: World) -> None:
     result = given.command("consents", "revoke", "--email", KARI, "--purpose", "music", "--reason", "bounce")
     assert (result.exit_code, "purpose_unknown" in result.output) == (2, True)
+
+
+def test_a_restriction_ends_only_after_the_person_was_told(given: World) -> None:
+    restrict, unrestrict = ("subjects", "restrict", "--email", KARI), ("subjects", "unrestrict", "--email", KARI)
+    for number in (1, 2):  # each restriction is told of anew
+        run(given, *restrict, "--reason", "claims")
+        assert run(given, *unrestrict)["result"] == "telling"
+        assert refusal(given, *unrestrict) == (4, "telling_under_way")
+        assert given.check(KARI)["reason"] == "restricted"
+        given.sign()
+        while given.carry():
+            pass
+        mail = given.mails()[-1]
+        assert (mail["To"], "tar slutt" in str(mail["Subject"])) == (KARI, True)
+        told = [(leaf["reason"], leaf["source"]) for leaf in given.leaves() if leaf["kind"] == "subject.told"]
+        assert told == [("restriction_ends", "mail")] * number
+        assert run(given, *unrestrict)["result"] == "unrestricted"
+    assert refusal(given, *unrestrict) == (4, "not_restricted")

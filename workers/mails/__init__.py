@@ -9,7 +9,7 @@ from workers.mails.answer import answer, answer_left
 from workers.mails.confirmation import confirmation
 from workers.mails.extension import extension
 from workers.mails.letter import Letter
-from workers.mails.lifting import lifting
+from workers.mails.lifting import lifting, lifting_left
 from workers.mails.outcome import outcome
 from workers.mails.receipt import receipt
 from workers.mails.refusal import refusal
@@ -28,4 +28,4 @@ LETTERS: Mapping[str, Callable[[Context, Relay], Letter]] = {
     ANSWER: answer,
 }
 # Action -> what is to be done once its mail has left.
-WHEN_LEFT: Mapping[str, Callable[[Context, Relay], None]] = {ANSWER: answer_left}
+WHEN_LEFT: Mapping[str, Callable[[Context, Relay], None]] = {ANSWER: answer_left, LIFTING: lifting_left}
