@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, exists, insert, select, update
 
 from ledger.carrying import ERASE, NO_ADDRESS, NOT_ALLOWED, WITHDRAW, allowed, carry, leave_to_people
 from ledger.errors import NotFoundError
@@ -76,6 +76,11 @@ def begin_again(
     if addresses:
         purposes = tuple(recorder.policy.purposes)
         carry(connection, recorder, entry.subject, ERASE, entry.id, position, purposes=purposes, addresses=addresses)
+
+
+def begun_since(connection: Connection, at_ms: int) -> bool:
+    """Whether an erasure has begun since then, or in that very millisecond."""
+    return bool(connection.execute(select(exists().where(erasure.c.started_at_ms >= at_ms))).scalar_one())
 
 
 def mark_completed(connection: Connection, erasure_id: bytes, completed_at_ms: int) -> None:

@@ -27,13 +27,17 @@ RESEND_AFTER_MS = 10 * 60 * 1000  # before the same question may be mailed again
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Keys, policy, and the delivery that is being recorded. Times are unix milliseconds; `now_ms` is our clock."""
+    """Keys, policy, and the delivery that is being recorded. Times are unix milliseconds; `now_ms` is our clock.
+
+    `first_ordinal`: of the delivery's next entry, where something follows from what it has written.
+    """
 
     keyring: Keyring
     policy: Policy
     now_ms: int
     received_at_ms: int
     inbox_id: int | None = None
+    first_ordinal: int = 0
 
     @property
     def recorded_at_ms(self) -> int:
@@ -53,7 +57,8 @@ def find_or_create(connection: Connection, recorder: Recorder, tags: AddressTags
 def append(connection: Connection, recorder: Recorder, new: Sequence[NewEntry], first_ordinal: int = 0) -> list[int]:
     """Append; UNIQUE(delivery, ordinal) is what makes a second effect of one delivery impossible."""
     numbered = [
-        replace(one, inbox_id=recorder.inbox_id, ordinal=ordinal) for ordinal, one in enumerate(new, first_ordinal)
+        replace(one, inbox_id=recorder.inbox_id, ordinal=ordinal)
+        for ordinal, one in enumerate(new, recorder.first_ordinal + first_ordinal)
     ]
     return append_many(connection, numbered)
 

@@ -30,3 +30,23 @@ RIGHT_NAMES: Mapping[str, Text] = {
         en="Portability: to take what you gave us with you, in a common file format",
     ),
 }
+
+# GDPR Article 18(1)(a) to (d): when somebody may demand it.
+RESTRICTION_REASONS: Mapping[str, Text] = {
+    "accuracy_contested": Text(
+        nb="Opplysningene er feil, og dere må sjekke dem først",
+        en="What you hold is wrong, and you must check it first",
+    ),
+    "unlawful": Text(
+        nb="Dere har ikke lov til å bruke dem, men jeg vil ikke at de slettes",
+        en="You may not use it by law, but I do not want it deleted",
+    ),
+    "claims": Text(
+        nb="Jeg trenger dem selv i et rettskrav",
+        en="I need it myself for a legal claim",
+    ),
+    "objection": Text(
+        nb="Jeg har protestert, og vil vente på svaret",
+        en="I have objected, and wait for the answer",
+    ),
+}

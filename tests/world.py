@@ -59,7 +59,6 @@ OUTSIDE: dict[str, Any] = {
     "gmail_mailbox": None,
     "gmail_credentials": None,
     "gmail_push_account": None,
-    "mail_transport": "spool",
 }
 
 

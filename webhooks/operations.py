@@ -10,6 +10,7 @@ from typing import Any
 
 from webhooks.refusals import (
     ANYWHERE,
+    ASKED,
     BODY,
     FORM_BODY,
     LIMIT,
@@ -163,6 +164,14 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         (LINK, PRESSED, STORAGE),
         (),
         {FORM: _pair("confirm", "1")},
+    ),
+    ("GET", "/rights"): Operation("The page of rights", _page("What a person may ask for, and a form to ask.")),
+    ("POST", "/rights"): Operation(
+        "Ask for a right",
+        _page("A mail with a link is on its way, or the form once more, with what is wrong."),
+        (ASKED, LIMIT, STORAGE),
+        (),
+        {FORM: {"type": "object", "properties": {"right": TEXT, "email": TEXT}, "required": ["right", "email"]}},
     ),
     ("GET", "/r/<token>"): Operation("The page of a request", _page("One button, which does it."), (LINK, STORAGE)),
     ("POST", "/r/<token>"): Operation(

@@ -8,7 +8,20 @@ from typing import Any
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import OperationalError
 
-from ledger import consent, inbox, product_access, profile, proof, purchases, quarantine, reports, requests, withdrawal
+from ledger import (
+    consent,
+    erasure_work,
+    fulfilment,
+    inbox,
+    product_access,
+    profile,
+    proof,
+    purchases,
+    quarantine,
+    reports,
+    requests,
+    withdrawal,
+)
 from ledger.errors import DatabaseAwayError, LedgerError, RefusedError
 from ledger.log import lock_head
 from ledger.recorder import Recorder
@@ -24,7 +37,7 @@ BUDGET_S = 15.0  # of one job: well below the 30 s a platform allows between SIG
 
 def _confirm(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
     """A link confirms a sign-up or a request: of the two deeds one has nothing to do."""
-    return consent.confirm(connection, recorder, message) or requests.confirm(connection, recorder, message)
+    return consent.confirm(connection, recorder, message) or fulfilment.confirm(connection, recorder, message)
 
 
 DEEDS: Mapping[MessageType, Callable[[Connection, Recorder, Message], list[int]]] = {
@@ -83,7 +96,7 @@ def record_batch(context: Context) -> tuple[int, int]:
         return 0, 0
     # Opened before the transaction: nothing slow happens under the write lock.
     opened = [(row, _open(context, row)) for row in rows]
-    entries = 0
+    entries, begun_ms = 0, now_ms()
     unread: defaultdict[str, Counter[str]] = defaultdict(Counter)
     with context.database.write() as connection:
         lock_head(connection)  # one recorder at a time, on as many hosts as there are
@@ -94,6 +107,9 @@ def record_batch(context: Context) -> tuple[int, int]:
                 unread[message.source].update(message.unread)
         count_unread(connection, unread, now_ms())
         profile.sweep(connection, Recorder(context.keyring, context.policy, now_ms(), now_ms()))
+        erased = erasure_work.begun_since(connection, begun_ms)
+    if erased:  # by a person's own request: what was deleted is overwritten too
+        context.database.forget_deleted(thoroughly=True)
     log.info("recorded", rows=len(rows), entries=entries)
     return len(rows), entries
 
