@@ -98,6 +98,9 @@ def _request(row: Row[Any]) -> Document:
         "asked": _time(row.asked_at_ms),
         "confirmed": _time(row.confirmed_at_ms),
         "due": _time(row.due_at_ms),
+        "extended": _time(row.extended_at_ms),
+        "ended": _time(row.ended_at_ms),
+        "reason": row.reason,
     }
 
 

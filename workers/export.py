@@ -6,7 +6,7 @@ A processor that cannot be asked, or fails, is named with its reason: an answer 
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -95,6 +95,16 @@ def _cover(policy: Policy) -> dict[str, Any]:
         "controller": {"name": controller.name, "contact_url": controller.contact_url, "email": controller.email},
         "authority": {"name": policy.authority.name, "url": policy.authority.url},
         "policy_version": policy.version,
+        "purposes": [
+            {
+                "purpose": purpose.key,
+                "name": {"nb": purpose.name.nb, "en": purpose.name.en},
+                "description": {"nb": purpose.description.nb, "en": purpose.description.en},
+                "legal_basis": purpose.legal_basis,
+            }
+            for purpose in policy.purposes.values()
+        ],
+        "retention": asdict(policy.retention),
     }
 
 
@@ -104,6 +114,7 @@ def _about(processor: Processor) -> dict[str, Any]:
         "name": processor.name,
         "role": processor.role,
         "region": processor.region,
+        "contact_url": processor.contact_url,
         "categories": list(processor.holds),
     }
 

@@ -66,6 +66,7 @@ def test_a_person_gets_everything_in_three_forms_and_nothing_of_anybody_else(wor
     assert "nordmann" not in shown  # a scanner that opens the link sees nothing
     document = read(world, "json").get_json()
     assert document["addresses"] == [ADDRESS]
+    assert [one["legal_basis"] for one in document["purposes"]] == ["eu-gdpr:A6-1-a"] * 4
     assert [one["holds"]["addresses"] for one in document["processors"]] == [[ADDRESS]] * 3
     page, pdf = read(world, "page"), read(world, "pdf")
     text = page.get_data(as_text=True)
@@ -95,12 +96,13 @@ def test_portability_is_what_the_person_gave_and_no_more(world: World) -> None:
 
 
 @pytest.mark.usefixtures("holding")
-def test_only_the_link_opens_it_once_the_mail_has_left(world: World) -> None:
+def test_only_the_link_opens_it_once_the_mail_has_left(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     mail_answer(world)
     path = world.link("a")
     key = base64.urlsafe_b64decode(path.rpartition(".")[2] + "=")
     with world.database.read() as connection:
         row = connection.execute(select(answer)).one()
+        assert connection.execute(select(rights_request.c.status)).scalar_one() == "completed"
     assert row.key_box is None
     assert ADDRESS.encode() in unseal(key, row.box, b"answer/box/" + row.id)
     for role in ROLES:
@@ -110,7 +112,9 @@ def test_only_the_link_opens_it_once_the_mail_has_left(world: World) -> None:
                 if len(value) == answers.KEY_SIZE_BYTES:
                     with pytest.raises(SealError):
                         unseal(value, row.box, b"answer/box/" + row.id)
-    raw = dump(world)
+    assert read(world, "json").status_code == 200
+    world.client.get(f"{path[:-1]}!")
+    raw = dump(world) + "".join(capsys.readouterr()).encode()  # and what was logged
     for secret in (ADDRESS.encode(), key, path.rpartition(".")[2].encode()):
         assert secret not in raw
 

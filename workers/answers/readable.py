@@ -136,10 +136,16 @@ def _processors(document: Mapping[str, Any], language: str) -> Iterator[Part]:
     for one in document["processors"]:
         if one["missing"] is not None:
             why = _MISSING.get(one["missing"], _FAILED)
-            yield Part(2, one["name"], (text(why, language),))
+            yield Part(2, one["name"], (text(why, language), *_reach(one)))
             continue
         rows = tuple((label, _short(value, language)) for label, value in flat(one["holds"]))
-        yield Part(2, one["name"], () if rows else (text("Nothing.", language),), rows=rows)
+        lines = () if rows else (text("Nothing.", language),)
+        yield Part(2, one["name"], (*lines, *_reach(one)), rows=rows)
+
+
+def _reach(processor: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where the person reaches it, if policy.toml says."""
+    return (processor["contact_url"],) if processor["contact_url"] else ()
 
 
 def flat(value: object, path: str = "") -> Iterator[Row]:
