@@ -2,17 +2,19 @@
 
 import click
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from console.addresses import email_option, read_address
 from console.operator import Operator, Speaker, command, hex_id
 from console.rights import write
 from console.spoken import METHOD, source_option
-from ledger import answers, request_answers
+from ledger import fulfilment, request_answers
 from ledger import requests as rights_requests
+from ledger.errors import RefusedError
 from ledger.recorder import Recorder
 from schemas.entry import RIGHTS
 from schemas.message import LANGUAGES, Message, MessageType
-from workers.queue import RELAY
+from workers.queue import RELAY, RELAY_URGENT
 
 request_id_argument = click.argument("request_id")
 
@@ -30,8 +32,7 @@ def enter(
     """Enter a request. The person confirms it by the link that is mailed now, as after a form."""
     address = read_address(email).verbatim
     message = Message(MessageType.REQUEST, source, email=address, right=right, method=METHOD, language=language)
-    deed = rights_requests.ask_checked if identity_checked else rights_requests.ask
-    positions = write(operator, deed, message)
+    positions = write(operator, rights_requests.ask_checked if identity_checked else rights_requests.ask, message)
     operator.ring(RELAY)
     speak.document({"result": "confirmed" if identity_checked else "asked", "right": right, "positions": positions})
 
@@ -40,14 +41,26 @@ def enter(
 @request_id_argument
 @command
 def answer(operator: Operator, speak: Speaker, request_id: str) -> None:
-    """Mail the answer to a confirmed request for access or portability."""
-
-    def enqueue(connection: Connection, recorder: Recorder) -> None:
-        answers.enqueue(connection, recorder, hex_id(request_id))
-
-    write(operator, enqueue)
+    """Carry out a confirmed request that waits for you, or mail its answer."""
+    right = write(operator, _carry_out, hex_id(request_id))
+    if right == "erasure":
+        operator.context.database.forget_deleted(thoroughly=True)
+    operator.ring(RELAY_URGENT)
     operator.ring(RELAY)
-    speak.document({"result": "under_way", "request": request_id})
+    speak.document({"result": "under_way", "request": request_id, "right": right})
+
+
+def _carry_out(connection: Connection, recorder: Recorder, request_id: bytes) -> str:
+    """Returns the right. Raises RefusedError."""
+    right = request_answers.require_confirmed(connection, request_id)
+    try:
+        with connection.begin_nested():
+            done = fulfilment.carry_out(connection, recorder, request_id, {}, source="operator", by_operator=True)
+    except IntegrityError:  # its mail is in the outbox, waiting or parked
+        raise RefusedError("answer_under_way") from None
+    if not done:
+        raise RefusedError("not_done_by_itself: do it by flask subjects, then flask requests complete")
+    return right
 
 
 @click.command("extend")

@@ -51,6 +51,11 @@ def complete(connection: Connection, recorder: Recorder, request_id: bytes, *, t
     return _end(connection, recorder, row, Kind.REQUEST_COMPLETED, None if told else OUTCOME)
 
 
+def require_confirmed(connection: Connection, request_id: bytes) -> str:
+    """The right that is asked for, where the request still waits for its answer. Raises as `complete` does."""
+    return str(_confirmed(connection, request_id).right)
+
+
 def _confirmed(connection: Connection, request_id: bytes) -> Row[Any]:
     row = connection.execute(select(rights_request).where(rights_request.c.id == request_id)).one_or_none()
     if row is None:

@@ -1,5 +1,6 @@
 """What becomes of a confirmed request: extended once and in time, refused with a reason, done; and only once."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ from ledger.errors import NotFoundError, RefusedError
 from ledger.links import REQUEST, confirmations
 from ledger.log import lock_head
 from ledger.tables import rights_request
+from schemas.entry import RIGHTS
 from schemas.message import Message, MessageType
+from schemas.policy import Policy
+from schemas.policy_terms import Rights
 from tests.ledger.desk import DAY_MS, HOUR_MS, KARI, NOW_MS, Desk, confirmation
 from tests.ledger.test_restoration import Day
 from tests.world import World
@@ -19,7 +23,13 @@ from tests.world import World
 
 @pytest.fixture
 def desk(any_world: World) -> Desk:
+    any_world.policy = by_operators(any_world)
     return Desk(any_world)
+
+
+def by_operators(world: World) -> Policy:
+    """Everything waits for an operator."""
+    return replace(world.policy, rights=Rights(by_operator=RIGHTS))
 
 
 def ask(desk: Desk, right: str, at_ms: int = NOW_MS, *, confirm: bool = True) -> bytes:
@@ -110,6 +120,7 @@ def test_only_what_the_person_has_confirmed_is_ended(desk: Desk) -> None:
 
 
 def test_a_restore_brings_back_how_requests_ended(world: World) -> None:
+    world.policy = by_operators(world)
     day = Day(world)
     extended, refused, completed = (ask(day.desk, right) for right in ("access", "objection", "portability"))
     day.back_up()

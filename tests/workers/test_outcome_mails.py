@@ -1,6 +1,7 @@
 """What a person is told about a request: more time, a no, done with each recipient, and that a restriction ends."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from ledger.recorder import DAY_MS
 from ledger.request_answers import EXTENSION_REASONS, REFUSAL_REASONS, complete, extend, refuse
 from ledger.restriction import restrict_as_asked
 from ledger.tables import relay
+from schemas.entry import RIGHTS
+from schemas.policy_terms import Rights
 from schemas.texts import day
 from tests.ledger.desk import KARI, Desk
 from tests.ledger.test_request_answers import ask, do
@@ -23,6 +26,8 @@ LANGUAGES = ("nb", "en")
 
 @pytest.fixture
 def desk(world: World) -> Desk:
+    """Everything waits for an operator."""
+    world.policy = replace(world.policy, rights=Rights(by_operator=RIGHTS))
     return Desk(world)
 
 
@@ -136,3 +141,20 @@ def test_the_commands_extend_refuse_and_complete(desk: Desk) -> None:
     assert (refused["id"], refused["reason"], refused["days_left"]) == (objection, "claims", None)
     again = desk.world.command("requests", "refuse", objection, "--reason", "claims")
     assert (again.exit_code, again.stderr.strip().endswith("request_not_confirmed")) == (4, True)
+
+
+def test_what_waits_for_an_operator_is_carried_out_by_a_command(desk: Desk) -> None:
+    access, objection, rectification = (
+        ask(desk, one, now_ms()).hex() for one in ("access", "objection", "rectification")
+    )
+    assert run(desk, "answer", access) == {"result": "under_way", "request": access, "right": "access"}
+    assert run(desk, "answer", objection)["right"] == "objection"
+    for request_id, reason in (
+        (access, "answer_under_way"),
+        (objection, "request_not_confirmed"),
+        (rectification, "not_done_by_itself"),
+    ):
+        refused = desk.world.command("requests", "answer", request_id)
+        assert (refused.exit_code, refused.stderr.strip().startswith(reason)) == (4, True), refused.output
+    assert "request.completed" in desk.kinds()
+    assert desk.problems() == []
