@@ -26,7 +26,7 @@ _MEANINGS: Mapping[str, str] = {
     Kind.ACCESS_GRANTED: mark("You got access to a product"),
     Kind.ACCESS_REVOKED: mark("Your access to a product ended"),
     Kind.DROPPED: mark("Something that we do not store was removed"),
-    Kind.RELAY_COMPLETED: mark("A supplier, or a mail to you, was done with"),
+    Kind.RELAY_COMPLETED: mark("Something was done at a supplier, or mailed to you"),
     Kind.RELAY_PARKED: mark("A supplier could not be told by itself"),
     Kind.RELAY_RESOLVED: mark("We told a supplier by hand"),
     Kind.REVEALED: mark("We opened what we hold about you"),

@@ -4,11 +4,10 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from schemas.log_line import error_fields, log
 from workers.answers.pdf import format_pdf
-from workers.answers.readable import readable
+from workers.answers.readable import Readable, readable
 from workers.context import Context
 from workers.export import NOT_CONNECTED, NOT_COVERED, NOTHING_TO_ASK, export
 
@@ -52,7 +51,7 @@ def make(context: Context, handle: bytes, right: str, request_id: bytes) -> Made
     return Made(json.dumps(bundle, ensure_ascii=False, separators=(",", ":")).encode(), found.missing)
 
 
-def _pdf(page: Any) -> str | None:
+def _pdf(page: Readable) -> str | None:
     """In base64; None where it cannot be typeset: the page and the JSON say the same."""
     try:
         return base64.b64encode(format_pdf(page)).decode("ascii")
