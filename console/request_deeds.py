@@ -59,7 +59,7 @@ def _carry_out(connection: Connection, recorder: Recorder, request_id: bytes) ->
     except IntegrityError:  # its mail is in the outbox, waiting or parked
         raise RefusedError("answer_under_way") from None
     if not done:
-        raise RefusedError("not_done_by_itself: do it by flask subjects, then flask requests complete")
+        raise RefusedError("not_done_by_itself")
     return right
 
 

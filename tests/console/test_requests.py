@@ -11,12 +11,14 @@ from ledger.deadlines import due_at_ms, local_day
 from ledger.links import REQUEST, confirmations
 from schemas.message import Message, MessageType
 from tests.ledger.desk import DAY_MS, KARI, Desk, confirmation
+from tests.ledger.test_request_answers import by_operators
 from tests.world import World
 from workers.context import now_ms
 
 
 @pytest.fixture
 def desk(world: World) -> Desk:
+    world.policy = by_operators(world)
     return Desk(world)
 
 

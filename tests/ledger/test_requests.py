@@ -18,6 +18,7 @@ from schemas.rights import RIGHT_NAMES
 from tests.ledger.desk import DAY_MS, HOUR_MS, KARI, MINUTE_MS, NOW_MS, Desk, confirmation, sign_up, withdrawal
 from tests.ledger.test_erasure import erase_kari
 from tests.ledger.test_proof import carried, settle
+from tests.ledger.test_request_answers import by_operators
 from tests.ledger.test_restoration import Day
 from tests.world import World
 
@@ -27,6 +28,7 @@ WEEK_MS = 7 * DAY_MS
 
 @pytest.fixture
 def desk(any_world: World) -> Desk:
+    any_world.policy = by_operators(any_world)
     return Desk(any_world)
 
 
@@ -236,6 +238,7 @@ def test_a_request_without_a_right_waits_for_somebody(desk: Desk) -> None:
 
 
 def test_requests_and_their_deadlines_come_back_from_the_mirror(world: World) -> None:
+    world.policy = by_operators(world)
     day = Day(world)
     day.desk.give(KARI, NOW_MS)
     day.desk.say(request("erasure"), NOW_MS)
