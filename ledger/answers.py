@@ -4,20 +4,17 @@ Until its mail has left, that key is kept for the mail, sealed with the key-encr
 nobody but whoever has the link can open the box: neither who has the database, nor who has every key of ours.
 """
 
-import json
 import secrets
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from ledger.errors import NotFoundError, RefusedError, SealError
+from ledger.errors import NotFoundError, SealError
 from ledger.keyring import Key
-from ledger.recorder import ANSWER, DAY_MS, Recorder, send_mail
+from ledger.recorder import DAY_MS
 from ledger.sealing import seal, seal_versioned, unseal, unseal_versioned
-from ledger.tables import answer, ledger_entry, rights_request
-from schemas.entry import Kind
+from ledger.tables import answer
 
-ANSWERED_RIGHTS = ("access", "portability")
 KEY_SIZE_BYTES = 32
 _BOX, _KEY = b"answer/box/", b"answer/key/"  # what each box is bound to, before the answer's id
 
@@ -99,27 +96,3 @@ def open_answer(connection: Connection, answer_id: bytes, key: bytes, now_ms: in
 def expire(connection: Connection, now_ms: int) -> int:
     """Delete those whose time is over. Returns how many."""
     return connection.execute(delete(answer).where(answer.c.expires_at_ms <= now_ms)).rowcount
-
-
-def enqueue(connection: Connection, recorder: Recorder, request_id: bytes) -> None:
-    """Mail the answer to a confirmed request for access or portability, or mail a fresh one again.
-
-    Raises NotFoundError for an unknown request, RefusedError `request_not_confirmed` or `right_not_answered_so`.
-    """
-    row = connection.execute(select(rights_request).where(rights_request.c.id == request_id)).one_or_none()
-    if row is None:
-        raise NotFoundError("request_not_found")
-    if row.right not in ANSWERED_RIGHTS:
-        raise RefusedError("right_not_answered_so")
-    position, cause = _confirmation(connection, row.subject, request_id)
-    send_mail(connection, recorder, row.subject, ANSWER, [row.right], cause, position)
-
-
-def _confirmation(connection: Connection, subject: bytes, request_id: bytes) -> tuple[int, str]:
-    """Position and id of the entry by which it became the person's own."""
-    query = select(ledger_entry.c.position, ledger_entry.c.leaf).where(ledger_entry.c.subject == subject)
-    for position, leaf in connection.execute(query.order_by(ledger_entry.c.position)):
-        entry = json.loads(leaf)
-        if entry["kind"] == Kind.REQUEST_CONFIRMED and entry.get("ref") == request_id.hex():
-            return int(position), str(entry["id"])
-    raise RefusedError("request_not_confirmed")

@@ -1,11 +1,7 @@
 """What the tests of the linked pages share: Kari's links, the words that act, and what every page must be."""
 
-from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from ledger import answers
-from ledger.recorder import ANSWER
-from ledger.tables import relay, rights_request
 from schemas.message import Message, MessageType
 from tests.ledger.desk import Desk
 from tests.world import World
@@ -48,10 +44,6 @@ def confirm_request(world: World, right: str = "access", language: str = "nb") -
     mail_request(world, right, language)
     assert world.client.post(world.link("r"), data=BY_HAND).status_code == 200
     world.record()
-    with world.database.write() as connection:
-        if connection.execute(select(relay.c.id).where(relay.c.action == ANSWER)).first() is None:
-            (request_id,) = connection.execute(select(rights_request.c.id)).scalars()
-            answers.enqueue(connection, Desk(world).recorder(now_ms()), request_id)
 
 
 def assert_page(answer: TestResponse, *words: str) -> None:

@@ -11,12 +11,11 @@ import pytest
 from sqlalchemy import select, update
 
 from ledger import answers, retention
-from ledger.errors import RefusedError, SealError
+from ledger.errors import SealError
 from ledger.keyring import ROLES, load_keyring
 from ledger.sealing import unseal
 from ledger.tables import answer, metadata, relay, rights_request
-from tests.ledger.desk import Desk
-from tests.webhooks.pages import ADDRESS, confirm_request, mail_answer, mail_request
+from tests.webhooks.pages import ADDRESS, confirm_request, mail_answer
 from tests.world import World, body_of
 from workers.context import now_ms
 from workers.relays import EXPORTERS
@@ -43,11 +42,6 @@ def holding(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(EXPORTERS, processor, hold)
     original = World.context
     monkeypatch.setattr(World, "context", lambda world, role: replace(original(world, role), connections=Connected()))  # type: ignore[arg-type]
-
-
-def request_id(world: World) -> bytes:
-    with world.database.read() as connection:
-        return bytes(connection.execute(select(rights_request.c.id)).scalars().all()[-1])
 
 
 def read(world: World, form: str) -> Any:
@@ -197,16 +191,6 @@ def test_a_second_attempt_mails_the_same_answer(world: World, monkeypatch: pytes
 
 def _refuse(*_arguments: object, **_named: object) -> None:
     raise RelayError("connect")
-
-
-@pytest.mark.parametrize(
-    ("right", "reason"), [("erasure", "right_not_answered_so"), ("access", "request_not_confirmed")]
-)
-def test_what_is_not_confirmed_or_no_answer_is_not_enqueued(world: World, right: str, reason: str) -> None:
-    mail_request(world, right)
-    with world.database.write() as connection, pytest.raises(RefusedError) as refused:
-        answers.enqueue(connection, Desk(world).recorder(now_ms()), request_id(world))
-    assert refused.value.reason == reason
 
 
 @pytest.mark.usefixtures("holding")

@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
-from ledger import answers
-from ledger.tables import relay, rights_request
 from schemas.message import Message, MessageType
 from tests.ledger.desk import MINUTE_MS, Desk
 from tests.simulators.process import SimulatorProcess
@@ -73,14 +70,6 @@ def answer_to(world: World, who: str, asked_at_ms: int) -> tuple[dict[str, Any],
     world.carry()
     assert world.client.post(world.link("r"), data=BY_HAND).status_code == 200
     world.record()
-    handle = desk.handle(who)
-    with world.database.write() as connection:
-        own = relay.c.subject == handle
-        if connection.execute(select(relay.c.id).where(own, relay.c.action == "answer")).first() is None:
-            (asked,) = connection.execute(
-                select(rights_request.c.id).where(rights_request.c.subject == handle)
-            ).scalars()
-            answers.enqueue(connection, desk.recorder(now_ms()), asked)
     world.carry()
     path = world.link("a")
     assert world.mails()[-1]["To"] == who
