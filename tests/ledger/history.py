@@ -213,6 +213,12 @@ def _access(world: _World, _kind: Kind) -> _Fields:
     return _customer(world, _kind)[0] | {"product": world.word("course", "membership"), "ref": world.last_id}, None
 
 
+def _profile(world: _World, _kind: Kind) -> _Fields:
+    sealed, box = _sealed(world)
+    told = {"fact": "interests", "purpose": "profiling", "basis": "consent", "source": "form:newsletter"}
+    return {"subject": world.person(is_new=False)} | told | sealed, box
+
+
 def _erasure(world: _World, _kind: Kind) -> _Fields:
     return {"ref": world.last_id, "outcome": "retained", "retained_until_ms": world.at_ms + 10**11}, None
 
@@ -243,6 +249,7 @@ _FIELDS_OF: Mapping[str, Callable[[_World, Kind], _Fields]] = {
     "payload": _operator,
     "ledger": _ledger,
     "access": _access,
+    "profile": _profile,
     "erasure": _erasure,
     "drift": _drift,
 }

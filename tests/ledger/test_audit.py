@@ -208,7 +208,7 @@ def test_entries_that_arrive_during_an_audit_are_no_problem(any_world: World) ->
             "person_unknown",
         ),
         ("UPDATE subject SET restricted_at_ms = 1 WHERE rowid = 1", "restriction_differs"),
-        ("INSERT INTO consent_state VALUES (zeroblob(16), 'newsletter', 'given', 1, 1)", "state_unknown"),
+        ("INSERT INTO consent_state VALUES (zeroblob(16), 'newsletter', 'given', 1, 1, NULL)", "state_unknown"),
         ("DELETE FROM consent_state WHERE position = 3", "state_missing"),
         ("UPDATE consent_state SET effective_at_ms = effective_at_ms + 1 WHERE position = 3", "state_differs"),
         ("UPDATE consent_state SET position = 2 WHERE position = 3", "state_differs"),
