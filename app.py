@@ -23,6 +23,7 @@ from webhooks.metrics import metrics_blueprint
 from webhooks.openapi import openapi_blueprint
 from webhooks.pages.answer import answer_blueprint
 from webhooks.pages.confirm import confirm_blueprint
+from webhooks.pages.preferences import preferences_blueprint
 from webhooks.pages.privacy import privacy_blueprint
 from webhooks.pages.rights import rights_blueprint
 from webhooks.pages.withdraw import withdraw_blueprint
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         forms_blueprint,
         stripe_blueprint,
         withdraw_blueprint,
+        preferences_blueprint,
         confirm_blueprint,
         rights_blueprint,
         answer_blueprint,

@@ -59,7 +59,9 @@ class Reception:
 
     def withdrawal_by_link(self, link: Link, source: str, method: str, sender_id: str | None = None) -> Delivery:
         """What whoever holds a withdrawal link asks for: all of it stops at once, whoever they are."""
-        message = Message(MessageType.LINK_WITHDRAWAL, source, link_id=link.id.hex(), method=method)
+        message = Message(
+            MessageType.LINK_WITHDRAWAL, source, link_id=link.id.hex(), purposes=link.purposes, method=method
+        )
         stopped = PendingWithdrawal(link.purposes or tuple(self.policy.purposes), subject=link.subject)
         return _delivery(message, sender_id, _NOBODY, stopped)
 

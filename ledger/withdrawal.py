@@ -40,7 +40,7 @@ def withdraw_by_link(connection: Connection, recorder: Recorder, message: Messag
     link = links.find_link(connection, bytes.fromhex(message.link_id or ""))
     if link is None:  # an erased person's link still answers 200, and there is nothing left to stop
         return []
-    purposes = link.purposes or tuple(recorder.policy.purposes)
+    purposes = message.purposes or link.purposes or tuple(recorder.policy.purposes)
     handles = vault.siblings(connection, link.subject)
     return _withdraw_subjects(connection, recorder, replace(message, purposes=purposes), handles)
 

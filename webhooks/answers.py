@@ -15,9 +15,11 @@ from schemas.log_line import error_fields, log
 from schemas.refusal import ErrorBody, Refused
 from webhooks.limits import FailureLimit, LogSample
 from webhooks.metrics import ANSWERS, REGISTRY
+from webhooks.pages.rendering import page
 
 RETRY_AFTER_S = 30
 REFUSED = Counter("samtykke_refused", "Refusals by route and reason.", ["route", "reason"], registry=REGISTRY)
+PAGES = frozenset({"withdraw", "preferences", "confirm", "rights", "answer", "receipt"})
 # Whoever is told one of these has not proved anything. 401 is the rest.
 _UNPROVED = ("link_unknown", "form_unknown")
 
@@ -66,13 +68,13 @@ def register_answers(app: Flask) -> None:
             log.info("refused", status=refused.status, **told)
         if refused.status == 401 or refused.reason in _UNPROVED:
             refused = failures.told_to(request.remote_addr or "", refused)
-        return refusal(refused)
+        return _for_people(app, refused)
 
     @app.errorhandler(DatabaseAwayError)
     def _database_away(error: DatabaseAwayError) -> Response:
         if told := _count(sample, error.reason):
             log.error("database_away", **told)
-        return refusal(Refused(503, error.reason, RETRY_AFTER_S))
+        return _for_people(app, Refused(503, error.reason, RETRY_AFTER_S))
 
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response:
@@ -89,6 +91,17 @@ def register_answers(app: Flask) -> None:
         if told := _count(sample, "internal_error"):
             log.error("request_failed", **told, **error_fields(error))
         return refusal(Refused(500, "internal_error"))
+
+
+def _for_people(app: Flask, refused: Refused) -> Response:
+    """A page where a browser asks for one of the person's pages; the same reason in JSON otherwise."""
+    wants_page = request.accept_mimetypes.quality("text/html") > request.accept_mimetypes.quality("application/json")
+    if request.blueprint not in PAGES or not wants_page:
+        return refusal(refused)
+    response = page(app.extensions["door"], "refused.html", status=refused.status, reason=refused.reason)
+    if refused.retry_after_s is not None:
+        response.headers["Retry-After"] = str(refused.retry_after_s)
+    return response
 
 
 def _one_spelling() -> None:

@@ -157,6 +157,14 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         (),
         {FORM: {"anyOf": [_pair("confirm", "1"), _pair("List-Unsubscribe", "One-Click")]}},
     ),
+    ("GET", "/p/<token>"): Operation("The preferences page", _page("A box for each purpose."), (LINK, STORAGE)),
+    ("POST", "/p/<token>"): Operation(
+        "Choose: less is at once, more is confirmed by mail",
+        _page("What has ended, and what a mail now asks."),
+        (LINK, PRESSED, STORAGE),
+        (),
+        {FORM: _pair("confirm", "1")},
+    ),
     ("GET", "/c/<token>"): Operation("The confirmation page", _page("One button, which does it."), (LINK, STORAGE)),
     ("POST", "/c/<token>"): Operation(
         "Confirm a sign-up",

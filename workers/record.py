@@ -42,6 +42,7 @@ def _confirm(connection: Connection, recorder: Recorder, message: Message) -> li
 
 DEEDS: Mapping[MessageType, Callable[[Connection, Recorder, Message], list[int]]] = {
     MessageType.SIGN_UP: consent.sign_up,
+    MessageType.LINK_SIGN_UP: consent.sign_up_by_link,
     MessageType.CONFIRMATION: _confirm,
     MessageType.PURCHASE: purchases.purchase,
     MessageType.ACCESS: product_access.grant,

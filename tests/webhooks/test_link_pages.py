@@ -74,7 +74,10 @@ def test_a_page_names_purposes_and_authority_and_loads_nothing_from_elsewhere(
         assert f"<li>{purpose.name.nb}</li>" in text
     assert mailed_world.policy.authority.name in text
     assert re.findall(r'(?:src|action|href)="(?!https://(?:vizpro|www\.datatilsynet)\.no/)([^"]*)"', text) == [
-        "/static/samtykke.css"
+        "/static/samtykke.css",
+        mailed_world.link("w").replace("/w/", "/p/"),
+        "/rights",
+        "/privacy",
     ]
 
 

@@ -23,7 +23,9 @@ def page(door: Door, template: str, *, language: str | None = None, status: int 
     body = (
         _templates(language or asked_language())
         .get_template(template)
-        .render(controller=door.policy.controller, authority=door.policy.authority, url_for=url_for, **values)
+        .render(
+            controller=door.policy.controller, authority=door.policy.authority, status=status, url_for=url_for, **values
+        )
     )
     return Response(body, status, content_type="text/html; charset=utf-8")
 

@@ -56,15 +56,7 @@ def rights_blueprint(door: Door) -> Blueprint:
             email = parse_address(request.form.get("email", "").strip())
         except AddressRefused:
             return _ask_page(door, problem="address", chosen=right)
-        message = Message(
-            MessageType.REQUEST,
-            PAGE,
-            email=email.verbatim,
-            right=right,
-            method="web_form",
-            language=asked_language(),
-        )
-        door.take_in(door.reception.delivery_of_message(message, None))
+        door.take_in(door.reception.delivery_of_message(_request(email.verbatim, right), None))
         days = door.policy.retention.unconfirmed_request_days
         return page(door, "rights_asked.html", asked=[RIGHT_NAMES[right]], days=days)
 
@@ -87,6 +79,10 @@ def rights_blueprint(door: Door) -> Blueprint:
         return _page(door, "requested.html", link)
 
     return blueprint
+
+
+def _request(email: str, right: str) -> Message:
+    return Message(MessageType.REQUEST, PAGE, email=email, right=right, method="web_form", language=asked_language())
 
 
 def _ask_page(door: Door, *, problem: str | None = None, chosen: str = "access") -> Response:

@@ -1,11 +1,13 @@
 """The withdrawal page: one big button, or one click of a mail program (RFC 8058). Only POST acts.
 
-Mail scanners open every link, and some run scripts, so nothing here acts on GET and nothing submits itself.
+Mail scanners open every link, and some run scripts, so nothing here acts on GET and nothing submits itself. Once
+everything is withdrawn the same link says since when, and which systems have confirmed it.
 """
 
 from flask import Blueprint, Response
 
 from ledger.links import WITHDRAW, Link
+from ledger.withdrawn import Withdrawn, withdrawn
 from webhooks.door import Door
 from webhooks.pages.rendering import page
 from webhooks.pages.tokens import BY_HAND, ONE_CLICK, SOURCE, load, pressed, verify
@@ -18,7 +20,9 @@ def withdraw_blueprint(door: Door) -> Blueprint:
     @blueprint.get("/w/<token>")
     @verified
     def show(token: str) -> Response:
-        return _page(door, "withdraw.html", load(door, verify(door, token), WITHDRAW))
+        link = load(door, verify(door, token), WITHDRAW)
+        told = _told(door, link)
+        return _page(door, "withdraw.html" if told is None else "withdrawn.html", token, link, told)
 
     @blueprint.post("/w/<token>")
     @verified
@@ -28,13 +32,28 @@ def withdraw_blueprint(door: Door) -> Blueprint:
         link = load(door, link_id, WITHDRAW)
         if link is not None:  # the link of an erased person answers the same: there is nothing left to stop
             door.take_in(door.reception.withdrawal_by_link(link, SOURCE, method))
-        return _page(door, "withdrawn.html", link)
+        return _page(door, "withdrawn.html", token, link, None)
 
     return blueprint
 
 
-def _page(door: Door, template: str, link: Link | None) -> Response:
+def _told(door: Door, link: Link | None) -> Withdrawn | None:
+    if link is None:
+        return None
+    with door.database.read() as connection:
+        return withdrawn(connection, link.subject, link.purposes)
+
+
+def _page(door: Door, template: str, token: str, link: Link | None, told: Withdrawn | None) -> Response:
     """Of the named purposes, or all. A link may name one that the policy has dropped since."""
     keys = link.purposes if link else ()
-    purposes = [purpose.name for key, purpose in door.policy.purposes.items() if not keys or key in keys]
-    return page(door, template, asked=purposes)
+    known = door.policy.purposes
+    return page(
+        door,
+        template,
+        asked=[purpose.name for key, purpose in known.items() if not keys or key in keys],
+        names={key: processor.name for key, processor in door.policy.processors.items()},
+        since=[(known[key].name, at_ms) for key, at_ms in told.purposes.items() if key in known] if told else [],
+        told=told,
+        token=token,
+    )
