@@ -1,13 +1,11 @@
 """Consent: sign-ups become requests, and a request becomes given when its mailed link is confirmed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from ledger import links, profile, suppression, vault
 from ledger.carrying import GIVE, carry
-from ledger.errors import RefusedError
 from ledger.identity import AddressTags, address_tags
 from ledger.log import NewEntry, new_id
 from ledger.recorder import (
@@ -23,7 +21,7 @@ from ledger.recorder import (
     sealed,
     send_mail,
 )
-from ledger.restriction import lift, open_restricted, require_open_to_grants
+from ledger.restriction import lift, require_open_to_grants
 from ledger.state import DECISIVE, GIVEN, STOPPED, ConsentState, effective_at_ms, last_withdrawals, read_states
 from ledger.suppression import Suppression
 from schemas.address import parse_address
@@ -54,24 +52,10 @@ def sign_up(connection: Connection, recorder: Recorder, message: Message) -> lis
     fold(connection, recorder, new + overtaken, positions)
     _carry_given(connection, recorder, person.handle, new, positions)
     requested = [one.entry for one in new if one.entry.kind is Kind.REQUESTED and _open_to(states, stops, one.entry)]
-    known = message.link_id is not None  # behind a link that only the mailbox has: it fills nobody else's
-    if requested and not _asked_lately(connection, recorder, tags, requested, {} if known else stops, suppressed):
+    is_own = message.link_id is not None  # behind a link that only this mailbox has: it fills nobody else's
+    if requested and not _asked_lately(connection, recorder, tags, requested, stops, suppressed, is_own=is_own):
         _ask_for_confirmation(connection, recorder, person, requested, positions[0])
     return positions + profile.record(connection, recorder, person, message, len(positions))
-
-
-def sign_up_by_link(connection: Connection, recorder: Recorder, message: Message) -> list[int]:
-    """Somebody chooses more behind their own link: as by a form, for the newest address that is theirs."""
-    link = links.find_link(connection, bytes.fromhex(message.link_id or ""))
-    if link is None or link.kind != links.WITHDRAW:
-        return []
-    person = vault.load_subject(connection, recorder.keyring["kek"], link.subject)
-    person = open_restricted(connection, person, "chosen_again", recorder.recorded_at_ms)
-    emails = vault.emails(connection, person)
-    if not emails:
-        raise RefusedError("no_address")
-    known = replace(message, email=emails[-1], language=person.language)
-    return sign_up(connection, recorder, known)
 
 
 def _decision_entry(
@@ -155,12 +139,18 @@ def _asked_lately(
     requested: Sequence[Entry],
     stops: Mapping[str, int],
     suppressed: Sequence[Suppression],
+    *,
+    is_own: bool,
 ) -> bool:
     """A sign-up form must not become a way to fill a mailbox, by no spelling of its address.
 
     Whoever said stop is asked once a day at most; if that is all we know of a mailbox, it gets one mail a day in all.
     """
     wanted = {entry.purpose for entry in requested}
+    if is_own:
+        since_ms = recorder.recorded_at_ms - RESEND_AFTER_MS
+        asked = [link for link in links.asked_since(connection, tags.wides, since_ms) if link.kind == links.CONFIRM]
+        return any(link.status == links.OPEN and wanted <= set(link.purposes) for link in asked)
     since_ms = recorder.recorded_at_ms - (DAY_MS if stops or suppressed else RESEND_AFTER_MS)
     for link in links.asked_since(connection, tags.wides, since_ms):
         if suppressed or (link.kind == links.CONFIRM and stops):

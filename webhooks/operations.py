@@ -86,6 +86,11 @@ def _choice(name: str, *values: str) -> Schema:
     return {"type": "object", "properties": {name: {"enum": list(values)}}, "required": [name]}
 
 
+def _pressed(summary: str, meaning: str) -> Operation:
+    """A page whose one button acts."""
+    return Operation(summary, _page(meaning), (LINK, PRESSED, STORAGE), (), {FORM: _pair("confirm", "1")})
+
+
 PUSH: Schema = {
     "type": "object",
     "properties": {
@@ -158,36 +163,22 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         {FORM: {"anyOf": [_pair("confirm", "1"), _pair("List-Unsubscribe", "One-Click")]}},
     ),
     ("GET", "/p/<token>"): Operation("The preferences page", _page("A box for each purpose."), (LINK, STORAGE)),
-    ("POST", "/p/<token>"): Operation(
-        "Choose: less is at once, more is confirmed by mail",
-        _page("What has ended, and what a mail now asks."),
-        (LINK, PRESSED, STORAGE),
-        (),
-        {FORM: _pair("confirm", "1")},
+    ("POST", "/p/<token>"): _pressed(
+        "Choose: less is at once, more is confirmed by mail", "What has ended, and what a mail now asks."
     ),
     ("GET", "/c/<token>"): Operation("The confirmation page", _page("One button, which does it."), (LINK, STORAGE)),
-    ("POST", "/c/<token>"): Operation(
-        "Confirm a sign-up",
-        _page("It is confirmed, or it came too late and the page says so."),
-        (LINK, PRESSED, STORAGE),
-        (),
-        {FORM: _pair("confirm", "1")},
-    ),
+    ("POST", "/c/<token>"): _pressed("Confirm a sign-up", "It is confirmed, or it came too late and the page says so."),
     ("GET", "/rights"): Operation("The page of rights", _page("What a person may ask for, and a form to ask.")),
     ("POST", "/rights"): Operation(
         "Ask for a right",
         _page("A mail with a link is on its way, or the form once more, with what is wrong."),
         (ASKED, LIMIT, STORAGE),
         (),
-        {FORM: {"type": "object", "properties": {"right": TEXT, "email": TEXT}, "required": ["right", "email"]}},
+        {FORM: {"type": "object", "properties": {"right": TEXT, "email": TEXT}}},
     ),
     ("GET", "/r/<token>"): Operation("The page of a request", _page("One button, which does it."), (LINK, STORAGE)),
-    ("POST", "/r/<token>"): Operation(
-        "Confirm a rights request",
-        _page("It is confirmed, or it came too late and the page says so."),
-        (LINK, PRESSED, STORAGE),
-        (),
-        {FORM: _pair("confirm", "1")},
+    ("POST", "/r/<token>"): _pressed(
+        "Confirm a rights request", "It is confirmed, or it came too late and the page says so."
     ),
     ("GET", "/a/<answer_token>"): Operation(
         "The page of an answer", _page("One button for each form of it; nothing personal."), (LINK, STORAGE)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.exc import OperationalError
 
 from ledger import (
+    chosen,
     consent,
     erasure_work,
     fulfilment,
@@ -42,7 +43,7 @@ def _confirm(connection: Connection, recorder: Recorder, message: Message) -> li
 
 DEEDS: Mapping[MessageType, Callable[[Connection, Recorder, Message], list[int]]] = {
     MessageType.SIGN_UP: consent.sign_up,
-    MessageType.LINK_SIGN_UP: consent.sign_up_by_link,
+    MessageType.LINK_SIGN_UP: chosen.sign_up_by_link,
     MessageType.CONFIRMATION: _confirm,
     MessageType.PURCHASE: purchases.purchase,
     MessageType.ACCESS: product_access.grant,
