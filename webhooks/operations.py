@@ -10,7 +10,6 @@ from typing import Any
 
 from webhooks.refusals import (
     ANYWHERE,
-    ASKED,
     BODY,
     FORM_BODY,
     LIMIT,
@@ -172,9 +171,9 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/rights"): Operation(
         "Ask for a right",
         _page("A mail with a link is on its way, or the form once more, with what is wrong."),
-        (ASKED, LIMIT, STORAGE),
+        (PRESSED, LIMIT, STORAGE),
         (),
-        {FORM: {"type": "object", "properties": {"right": TEXT, "email": TEXT}}},
+        {FORM: _pair("confirm", "1")},
     ),
     ("GET", "/r/<token>"): Operation("The page of a request", _page("One button, which does it."), (LINK, STORAGE)),
     ("POST", "/r/<token>"): _pressed(

@@ -18,7 +18,7 @@ LANGUAGE = {"Accept-Language": "en"}
 
 
 def ask(world: World, right: str, email: str = ADDRESS) -> TestResponse:
-    return world.client.post("/rights", data={"right": right, "email": email}, headers=LANGUAGE)
+    return world.client.post("/rights", data=BY_HAND | {"right": right, "email": email}, headers=LANGUAGE)
 
 
 def carry(world: World) -> None:
@@ -73,14 +73,14 @@ def test_whoever_asks_is_answered_the_same_known_or_not(world: World) -> None:
 def test_what_cannot_be_read_is_asked_for_again_and_not_repeated(
     world: World, data: dict[str, str], words: str
 ) -> None:
-    answer = world.client.post("/rights", data=data, headers=LANGUAGE)
+    answer = world.client.post("/rights", data=BY_HAND | data, headers=LANGUAGE)
     assert_page(answer, words)
     assert "no address" not in answer.get_data(as_text=True)
     assert world.statuses() == []
 
 
 def test_asking_often_is_told_to_wait(world: World) -> None:
-    answers = [world.client.post("/rights", data={}).status_code for _ in range(40)]
+    answers = [world.client.post("/rights", data=BY_HAND).status_code for _ in range(40)]
     assert answers[0] == 200
     assert answers[-1] == 429
 
@@ -156,3 +156,8 @@ def test_a_link_pressed_twice_is_done_once(world: World) -> None:
     assert_page(again, "This link has been used")
     carry(world)
     assert [leaf["kind"] for leaf in world.leaves()].count("request.completed") == 1
+
+
+def test_a_post_that_says_nothing_does_nothing(world: World) -> None:
+    assert world.client.post("/rights", data={"right": "access", "email": ADDRESS}).status_code == 400
+    assert world.statuses() == []

@@ -27,7 +27,7 @@ from webhooks.door import Door
 from webhooks.limits import RateLimit
 from webhooks.pages.confirm import can_confirm
 from webhooks.pages.rendering import asked_language, page
-from webhooks.pages.tokens import BY_HAND, PRESSED_SIZE_MAX_BYTES, SOURCE, load, pressed, verify
+from webhooks.pages.tokens import BY_HAND, SOURCE, load, pressed, verify
 from webhooks.routes import verified
 
 PAGE = "page"
@@ -48,7 +48,7 @@ def rights_blueprint(door: Door) -> Blueprint:
     def asked() -> Response:
         if wait_s := limit.take(request.remote_addr or "", time.monotonic()):
             raise Refused(429, "too_many_deliveries", math.ceil(wait_s))
-        request.max_content_length = PRESSED_SIZE_MAX_BYTES
+        pressed(BY_HAND)
         right = request.form.get("right", "")
         if right not in RIGHTS:
             return _ask_page(door, problem="right")
