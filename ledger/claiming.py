@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Connection, Row, Select, Text, and_, bindpara
 from ledger.outbox import LEASE_MS, PENDING, Relay
 from ledger.tables import relay
 
+MAIL = "mail"
 _NOW = bindparam("now_ms", type_=BigInteger)
 _PROCESSOR = bindparam("processor", type_=Text)
 _IS_DUE = and_(relay.c.status == PENDING, relay.c.next_attempt_at_ms <= _NOW, relay.c.claimed_until_ms <= _NOW)
@@ -29,7 +30,9 @@ def _due(*, urgent: bool) -> "Select[Any]":
         comes_first = or_(other.c.next_attempt_at_ms <= _NOW, and_(other.c.action == relay.c.action, is_undone))
         before = or_(under_way, and_(other.c.urgent == 1, is_earlier, comes_first))
     else:
-        before = or_(under_way, other.c.urgent == 1, is_earlier)
+        # A letter that waits for its answers holds up no other letter to the same person.
+        holds_up = or_(other.c.processor != MAIL, other.c.next_attempt_at_ms <= _NOW)
+        before = or_(under_way, other.c.urgent == 1, and_(is_earlier, holds_up))
     blocked = (
         select(other.c.id)
         .where(

@@ -16,7 +16,7 @@ from ledger import inbox as deliveries
 from ledger.carrying import ERASE, WITHDRAW
 from ledger.errors import SealError
 from ledger.log import NewEntry, append_many, new_id
-from ledger.recorder import MAIL, RECEIPT, Recorder, sealed_address
+from ledger.recorder import MAIL, OUTCOME, RECEIPT, Recorder, sealed_address
 from ledger.sealing import unseal_versioned
 from ledger.tables import (
     answer,
@@ -64,7 +64,8 @@ def erase(connection: Connection, recorder: Recorder, handle: bytes, reason: str
     wiped = carry_out(connection, recorder, entry, emails)
     erasure_work.begin(connection, recorder, entry, position, [email.verbatim for email in emails])
     if emails:
-        _send_receipt(connection, recorder, handle, entry.id, position, [emails[-1].verbatim])
+        for action in (RECEIPT, OUTCOME):  # that it is done here now; and later, what each recipient has answered
+            _send_mail(connection, recorder, handle, action, entry.id, position, [emails[-1].verbatim])
     return Erased(position, wiped)
 
 
@@ -141,14 +142,20 @@ def _addresses(recorder: Recorder, relay_id: bytes, box: bytes) -> set[str]:
     return {parse_address(one).narrow for one in opened.splitlines()}
 
 
-def _send_receipt(
-    connection: Connection, recorder: Recorder, handle: bytes, cause: str, position: int, addresses: Sequence[str]
+def _send_mail(
+    connection: Connection,
+    recorder: Recorder,
+    handle: bytes,
+    action: str,
+    cause: str,
+    position: int,
+    addresses: Sequence[str],
 ) -> None:
     relay_id = outbox.new_relay_id()
-    receipt = outbox.NewRelay(
+    mail = outbox.NewRelay(
         subject=handle,
         processor=MAIL,
-        action=RECEIPT,
+        action=action,
         purposes=(),
         cause=cause,
         sequence=position,
@@ -156,4 +163,4 @@ def _send_receipt(
         id=relay_id,
         box=sealed_address(recorder, relay_id, addresses),
     )
-    outbox.enqueue(connection, [receipt], recorder.now_ms)
+    outbox.enqueue(connection, [mail], recorder.now_ms)

@@ -15,7 +15,7 @@ from ledger.tables import relay
 from schemas.entry import RIGHTS
 from schemas.policy_terms import Rights
 from schemas.texts import day
-from tests.ledger.desk import KARI, Desk
+from tests.ledger.desk import KARI, Desk, withdrawal
 from tests.ledger.test_request_answers import ask, do
 from tests.world import World, body_of
 from workers.context import now_ms
@@ -86,7 +86,7 @@ def test_done_names_each_recipient_and_waits_for_them(desk: Desk) -> None:
 
 
 def test_in_the_end_it_says_what_is_known(desk: Desk) -> None:
-    now = now_ms()
+    now = now_ms() - TOLD_WITHIN_MS
     request_id = ask(desk, "restriction", now)
     with desk.database.write() as connection:
         restrict_as_asked(connection, desk.recorder(now), desk.handle(), "claims", "operator")
@@ -95,7 +95,6 @@ def test_in_the_end_it_says_what_is_known(desk: Desk) -> None:
         is_told = (relay.c.action == "restrict") & (relay.c.processor == "stripe")
         connection.execute(update(relay).where(relay.c.action == "restrict").values(status="parked"))
         connection.execute(update(relay).where(is_told).values(status="confirmed"))
-        connection.execute(update(relay).where(relay.c.action == "outcome").values(created_at_ms=now - TOLD_WITHIN_MS))
     subject, text = letter(desk)
     assert subject.startswith("Svar på henvendelsen")
     assert text.count("ikke ennå, vi følger det opp") == sum(
@@ -104,6 +103,20 @@ def test_in_the_end_it_says_what_is_known(desk: Desk) -> None:
     assert text.count(": gjort") == sum(
         1 for row in desk.relays() if row.action == "restrict" and row.status == "confirmed"
     )
+
+
+def test_a_letter_that_waits_holds_up_no_other(desk: Desk) -> None:
+    now = now_ms()
+    request_id = ask(desk, "restriction", now)
+    with desk.database.write() as connection:
+        restrict_as_asked(connection, desk.recorder(now), desk.handle(), "claims", "operator")
+    do(desk, complete, request_id, told=False, at_ms=now)
+    desk.world.carry()
+    assert not any("Svar på" in str(mail["Subject"]) for mail in desk.world.mails())
+    desk.say(withdrawal(), now)
+    desk.world.sign()
+    desk.world.carry()
+    assert "Kvittering" in str(desk.world.mails()[-1]["Subject"])
 
 
 def run(desk: Desk, *arguments: str) -> dict[str, Any]:

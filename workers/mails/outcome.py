@@ -5,25 +5,30 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, select
 
 from ledger.carrying import RECTIFY, RESTRICT, WITHDRAW
+from ledger.log import entry_by_id
 from ledger.outbox import CONFIRMED, Relay
 from ledger.tables import relay
+from schemas.entry import parse_leaf
 from workers.context import Context, now_ms
+from workers.mails.erasure_outcome import erasure_outcome
 from workers.mails.letter import Letter, addressee, right_names, to_person
 from workers.relays.action import RelayWait
 
 # What each right has carried to the recipients.
 _CARRIED: Mapping[str, str] = {"rectification": RECTIFY, "restriction": RESTRICT, "objection": WITHDRAW}
-# So long the letter waits for the last of them; then it says what is known. No longer: the person's later mails stand
-# behind it.
-TOLD_WITHIN_MS = 60 * 60 * 1000
-ASK_AGAIN_S = 60.0
+# So long the letter waits for the last of them; then it says what is known.
+TOLD_WITHIN_MS = 7 * 24 * 3600 * 1000
+ASK_AGAIN_S = 15 * 60.0
 
 
 def outcome(context: Context, claimed: Relay) -> Letter:
+    if claimed.box is not None:
+        return erasure_outcome(context, claimed)
     (right,) = claimed.purposes
     with context.database.write() as connection:
         told = _told(connection, claimed, _CARRIED.get(right))
-        if not all(told.values()) and now_ms() - claimed.created_at_ms < TOLD_WITHIN_MS:
+        begun_ms = parse_leaf(entry_by_id(connection, claimed.cause).leaf).recorded_at_ms
+        if not all(told.values()) and now_ms() - begun_ms < TOLD_WITHIN_MS:
             raise RelayWait("processors_awaited", ASK_AGAIN_S, {})
         addressed = addressee(context, connection, claimed)
     known = context.policy.processors
