@@ -25,6 +25,7 @@ from webhooks.pages.answer import answer_blueprint
 from webhooks.pages.confirm import confirm_blueprint
 from webhooks.pages.preferences import preferences_blueprint
 from webhooks.pages.privacy import privacy_blueprint
+from webhooks.pages.receipt import receipt_blueprint
 from webhooks.pages.rights import rights_blueprint
 from webhooks.pages.withdraw import withdraw_blueprint
 from webhooks.requests import BODY_SIZE_MAX_BYTES
@@ -72,6 +73,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         preferences_blueprint,
         confirm_blueprint,
         rights_blueprint,
+        receipt_blueprint,
         answer_blueprint,
         consents_blueprint,
         privacy_blueprint,

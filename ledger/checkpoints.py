@@ -30,6 +30,7 @@ from ledger.note import (
     parse_signature_line,
     sign_note,
 )
+from ledger.published_keys import CHECKPOINT, publish
 from ledger.tables import ledger_checkpoint, ledger_cosignature
 
 # Leaves that are compared with their stored hashes at a time: one read of nodes for each batch, not for each leaf.
@@ -79,7 +80,7 @@ class Signer:
     """
 
     def __init__(self, key: Key, keys_dir: Path) -> None:
-        self._signers = note_signers(key)
+        self._signers, self._verifiers = note_signers(key), note_verifiers(key)
         self._state_path = keys_dir / SIGNER_STATE
 
     @property
@@ -113,6 +114,7 @@ class Signer:
                 open_note(note, [signer.verifier()])
             with database.write() as connection:
                 connection.execute(insert(ledger_checkpoint).values(size=tree_size, note=note, signed_at_ms=now_ms))
+                publish(connection, CHECKPOINT, self._verifiers, now_ms)
         return tree_size
 
 

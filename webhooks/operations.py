@@ -90,6 +90,7 @@ def _pressed(summary: str, meaning: str) -> Operation:
     return Operation(summary, _page(meaning), (LINK, PRESSED, STORAGE), (), {FORM: _pair("confirm", "1")})
 
 
+RECEIPT_FORM = {FORM: {"type": "object", "properties": {"text": {**TEXT, "pattern": r"\S"}}, "required": ["text"]}}
 PUSH: Schema = {
     "type": "object",
     "properties": {
@@ -174,6 +175,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         (PRESSED, LIMIT, STORAGE),
         (),
         {FORM: _pair("confirm", "1")},
+    ),
+    ("GET", "/receipt"): Operation("The page of receipts", _page("A form.")),
+    ("POST", "/receipt"): Operation(
+        "What does this receipt prove?", _page("That, or why it is none."), (PRESSED, LIMIT, STORAGE), (), RECEIPT_FORM
     ),
     ("GET", "/r/<token>"): Operation("The page of a request", _page("One button, which does it."), (LINK, STORAGE)),
     ("POST", "/r/<token>"): _pressed(

@@ -9,7 +9,7 @@ View = TypeVar("View", bound=Callable[..., object])
 # What the ledger shows without a key says nothing about anybody (docs/reference/http.md#ledger).
 PUBLIC_ENDPOINTS = frozenset(
     {"health.live", "health.ready", "metrics.metrics", "openapi.document", "static"}
-    | {"privacy.notice", "privacy.notice_in", "rights.ask", "rights.asked"}
+    | {"privacy.notice", "privacy.notice_in", "rights.ask", "rights.asked", "receipt.ask", "receipt.read"}
     | {"ledger.checkpoint", "ledger.tile", "ledger.proofs"}
 )
 

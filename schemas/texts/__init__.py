@@ -73,7 +73,10 @@ def _local(at_ms: int) -> datetime.datetime:
 
 
 def environment(loader: BaseLoader, language: str, *, autoescape: bool) -> Environment:
-    """Templates that speak one language. Filters: `words`, `day` and `moment`; `{% trans %}` from the catalogs."""
+    """Templates that speak one language, with `{% trans %}` from the catalogs.
+
+    Filters: `words`, `day`, `moment`, and `say` for a marked text.
+    """
     made = Environment(
         loader=loader,
         undefined=StrictUndefined,
@@ -86,8 +89,9 @@ def environment(loader: BaseLoader, language: str, *, autoescape: bool) -> Envir
     made.policies["ext.i18n.trimmed"] = True
     install: Callable[..., None] = made.install_gettext_translations  # type: ignore[attr-defined]
     install(translations(language), newstyle=True)
-    for function in (words, day, moment):
-        made.filters[function.__name__] = _in(function, language)
+    filters: dict[str, Callable[..., str]] = {"words": words, "day": day, "moment": moment, "say": text}
+    for name, function in filters.items():
+        made.filters[name] = _in(function, language)
     made.globals["language"] = language
     return made
 

@@ -77,6 +77,7 @@ def test_a_page_names_purposes_and_authority_and_loads_nothing_from_elsewhere(
         "/static/samtykke.css",
         mailed_world.link("w").replace("/w/", "/p/"),
         "/rights",
+        "/receipt",
         "/privacy",
     ]
 

@@ -7,8 +7,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ledger import links, vault
+from ledger.checkpoints import note_verifiers
 from ledger.errors import NotFoundError
 from ledger.outbox import Relay
+from ledger.published_keys import RECEIPT, publish
 from ledger.receipts import build_receipt
 from ledger.restriction import open_restricted
 from ledger.sealing import unseal_versioned
@@ -132,11 +134,16 @@ def right_names(claimed: Relay) -> list[Text]:
 
 
 def proof(context: Context, connection: Connection, claimed: Relay, addressed: Addressee | None = None) -> Attachment:
-    """The signed receipt of what caused this mail. Raises RelayError while no checkpoint covers it."""
+    """The signed receipt of what caused this mail; in a write, for its public keys are published with it.
+
+    Raises RelayError while no checkpoint covers it.
+    """
+    key = context.keyring["receipt"]
+    publish(connection, RECEIPT, note_verifiers(key), now_ms())
     receipt = build_receipt(
         connection,
         context.policy,
-        context.keyring["receipt"],
+        key,
         claimed.cause,
         claimed.subject,
         now_ms(),

@@ -18,7 +18,7 @@ def receipt(context: Context, claimed: Relay) -> Letter:
 
 
 def _of_erasure(context: Context, claimed: Relay) -> Letter:
-    with context.database.read() as connection:
+    with context.database.write() as connection:
         attachment = proof(context, connection, claimed)
     policy = context.policy
     values = {"fields": policy.personal_data.values(), "processors": policy.processors.values()}
