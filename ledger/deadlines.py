@@ -42,3 +42,12 @@ def days_left(due_at_ms: int, now_ms: int) -> int:
 
 def local_day(at_ms: int) -> datetime.date:
     return (EPOCH + at_ms * MILLISECOND).astimezone(ZONE).date()
+
+
+def months_before_ms(now_ms: int, months: int) -> int:
+    """The first millisecond of the same day so many months ago, or of that month's last day if it is shorter."""
+    day = local_day(now_ms)
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    begun = datetime.date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+    midnight = datetime.datetime(begun.year, begun.month, begun.day, tzinfo=ZONE)
+    return (midnight - EPOCH) // MILLISECOND

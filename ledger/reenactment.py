@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, exists, select, update
 
-from ledger import erasure, erasure_work, product_access, product_rows, proof, requests, restriction, vault
+from ledger import erasure, erasure_work, product_access, product_rows, proof, reminders, requests, restriction, vault
 from ledger.carrying import GRANT_ACCESS, REVOKE_ACCESS, WITHDRAW, carry
 from ledger.errors import SealError
 from ledger.log import NewEntry, append_many, new_id
@@ -91,6 +91,8 @@ class Reenactment:
             self._end(connection, position, entry)
         elif entry.kind in (Kind.RESTRICTED, Kind.UNRESTRICTED):
             self._restrict(connection, entry)
+        elif entry.kind is Kind.TOLD and entry.purpose is not None and entry.subject is not None:
+            reminders.mark(connection, entry.subject, entry.purpose, entry.recorded_at_ms)
 
     def _consent(self, connection: Connection, position: int, entry: Entry) -> None:
         assert entry.subject is not None

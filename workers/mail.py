@@ -61,7 +61,12 @@ def _text_of(context: Context, letter: Letter) -> str:
 def render(template: str, language: str, context: Context, values: Mapping[str, Any]) -> str:
     """A text of workers/mails/templates."""
     controller = context.policy.controller
-    common = {"authority": context.policy.authority, "contact": controller.contact_url, "controller": controller.name}
+    common = {
+        "authority": context.policy.authority,
+        "check_url": f"{context.settings.public_url}/receipt",
+        "contact": controller.contact_url,
+        "controller": controller.name,
+    }
     written = _templates(language).get_template(f"{template}.txt").render(common | dict(values))
     subject, _, body = written.partition("\n")
     return "\n".join([subject, *(_wrapped(line) for line in body.split("\n"))])

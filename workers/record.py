@@ -19,6 +19,7 @@ from ledger import (
     proof,
     purchases,
     quarantine,
+    reminders,
     reports,
     requests,
     withdrawal,
@@ -82,6 +83,7 @@ def settle(context: Context) -> int:
             return 0
         lock_head(connection)
         profile.sweep(connection, recorder)
+        reminders.remind(connection, recorder)
         kept, ended = proof.keep_proof(connection, recorder), proof.end_proof(connection, recorder)
     if kept or ended:
         context.database.forget_deleted()

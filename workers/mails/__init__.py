@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from ledger.outbox import Relay
-from ledger.recorder import ANSWER, CONFIRMATION, EXTENSION, LIFTING, OUTCOME, RECEIPT, REFUSAL, REQUEST
+from ledger.recorder import ANSWER, CONFIRMATION, EXTENSION, LIFTING, OUTCOME, RECEIPT, REFUSAL, REMINDER, REQUEST
 from workers.context import Context
 from workers.mails.answer import answer, answer_left
 from workers.mails.confirmation import confirmation
@@ -13,6 +13,7 @@ from workers.mails.lifting import lifting, lifting_left
 from workers.mails.outcome import outcome
 from workers.mails.receipt import receipt
 from workers.mails.refusal import refusal
+from workers.mails.reminder import reminder
 from workers.mails.request import request
 
 # Action of the mail's relay -> what its letter holds. Raises Superseded when nobody waits for it, RelayError when it
@@ -24,6 +25,7 @@ LETTERS: Mapping[str, Callable[[Context, Relay], Letter]] = {
     OUTCOME: outcome,
     RECEIPT: receipt,
     REFUSAL: refusal,
+    REMINDER: reminder,
     REQUEST: request,
     ANSWER: answer,
 }
