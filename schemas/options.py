@@ -71,6 +71,7 @@ OPTIONS = (
     Option("SMTP_TLS", "starttls", "`starttls` or `tls`; `none` only to this machine, with UNSAFE_ALLOW_LOOPBACK."),
     Option("CHECKPOINT_DROP_DIR", "", "Folder, best on another disk, that gets a checkpoint a day."),
     Option("CHECKPOINT_MAIL_TO", "", "Mailbox, best another company's, that gets a checkpoint a day."),
+    Option("OPERATOR_MAIL_TO", "", "Mailbox that is reminded of requests that must be answered soon."),
     Option("WITNESSES", "", "Witnesses that cosign checkpoints: `<public key> <address>`, comma-separated."),
     Option("MIRROR_DIR", "", "Folder, best on another disk, that gets every leaf of the ledger."),
     Option("AUDITOR_KEYS", "", "Keys that may read whole leaves at /ledger, comma-separated.", secret=True),

@@ -86,6 +86,7 @@ class Settings:
     smtp_tls: str
     checkpoint_drop_dir: Path | None
     checkpoint_mail_to: str | None
+    operator_mail_to: str | None
     witnesses: tuple[tuple[str, str], ...]
     mirror_dir: Path | None
     auditor_keys: tuple[str, ...]
@@ -185,6 +186,7 @@ def _build(env: FileAwareEnv, root: Path, files: list[Path]) -> Settings:
         **_smtp(env),
         checkpoint_drop_dir=_folder(root, env.str("CHECKPOINT_DROP_DIR", "")),
         checkpoint_mail_to=env.str("CHECKPOINT_MAIL_TO", "") or None,
+        operator_mail_to=env.str("OPERATOR_MAIL_TO", "") or None,
         witnesses=read_witnesses(env.str("WITNESSES", "")),
         mirror_dir=_folder(root, env.str("MIRROR_DIR", "")),
         auditor_keys=read_auditor_keys(env.str("AUDITOR_KEYS", "")),

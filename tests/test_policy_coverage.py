@@ -50,7 +50,7 @@ def test_each_consent_rests_on_a_basis_and_names_its_text(world: World) -> None:
 
 
 PARTS = {"foot", "withdraw"}
-TO_OPERATORS = {"checkpoint"}
+TO_OPERATORS = {"checkpoint", "deadlines"}
 
 
 def letters() -> list[Path]:

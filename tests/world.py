@@ -53,6 +53,7 @@ OUTSIDE: dict[str, Any] = {
     "smtp_host": None,
     "checkpoint_drop_dir": None,
     "checkpoint_mail_to": None,
+    "operator_mail_to": None,
     "witnesses": (),
     "mirror_dir": None,
     "auditor_keys": (),

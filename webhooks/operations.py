@@ -24,6 +24,7 @@ from webhooks.refusals import (
     TILE,
     TONGUE,
     UNREAD,
+    UPLOADED,
     Reasons,
 )
 
@@ -178,7 +179,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("GET", "/receipt"): Operation("The page of receipts", _page("A form.")),
     ("POST", "/receipt"): Operation(
-        "What does this receipt prove?", _page("That, or why it is none."), (PRESSED, LIMIT, STORAGE), (), RECEIPT_FORM
+        "What does this receipt prove?", _page("That, or why it is none."), (UPLOADED, LIMIT, STORAGE), (), RECEIPT_FORM
     ),
     ("GET", "/r/<token>"): Operation("The page of a request", _page("One button, which does it."), (LINK, STORAGE)),
     ("POST", "/r/<token>"): _pressed(

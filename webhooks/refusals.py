@@ -46,6 +46,7 @@ QUESTION: Reasons = {
     + ("address_malformed", "address_too_long", "address_look_alike"),
 }
 LINK: Reasons = {404: ("link_unknown", "not_found"), **STRANGER}
+UPLOADED: Reasons = {400: ("receipt_missing",), 413: ("body_too_large",)}
 PRESSED: Reasons = {400: ("nothing_confirmed",), 413: ("body_too_large",)}
 TONGUE: Reasons = {404: ("not_found",)}
 TILE: Reasons = {404: ("tile_not_found", "not_found")}

@@ -11,10 +11,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 
+from ledger.checkpoints import note_verifiers
+from ledger.keyring import ROLES
+from ledger.published_keys import CHECKPOINT, RECEIPT, publish
 from schemas.log_line import configure_logging, error_fields, log
 from schemas.settings import load_settings
 from workers import clock, jobs
-from workers.context import Context, build_context, project_root
+from workers.context import Context, build_context, now_ms, project_root
+from workers.guarded import guarded
 from workers.queue import INTAKE, RECORD, RELAY, RELAY_URGENT, AllowlistedJob, connect, open_queue
 
 ROLE_OF_PROCESS = {RECORD: "record", RELAY_URGENT: "relay", RELAY: "relay", INTAKE: "intake", "clock": "clock"}
@@ -68,6 +72,14 @@ def require_noeviction(connection: Redis) -> None:
         raise SystemExit(1)
 
 
+def publish_keys(context: Context) -> None:
+    """The public keys of what this process signs: after an upgrade or a restore the receipt page must know them too."""
+    held = [name for name in (CHECKPOINT, RECEIPT) if name in ROLES[context.keyring.role]]
+    for name in held:
+        with context.database.write() as connection:
+            publish(connection, name, note_verifiers(context.keyring[name]), now_ms())
+
+
 def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in ROLE_OF_PROCESS:
         raise SystemExit(f"usage: python -m workers {' | '.join(ROLE_OF_PROCESS)}")
@@ -78,6 +90,7 @@ def main() -> None:
         log.error("stripe_log_must_not_be_set")
         raise SystemExit(1)
     context = build_context(settings, ROLE_OF_PROCESS[process])
+    guarded("publish_keys", lambda: publish_keys(context))
     try:
         if process == "clock":
             clock.run(context)

@@ -20,6 +20,7 @@ from ledger.inbox import NEW
 from ledger.tables import inbox
 from schemas.log_line import log
 from workers.context import Context, now_ms
+from workers.deadline_mails import remind_operator
 from workers.guarded import guarded, quarantining
 from workers.publishing import Publisher
 from workers.queue import INTAKE, RECORD, RELAY, RELAY_URGENT, connect, ring
@@ -43,6 +44,7 @@ def run(context: Context) -> None:
         if keeps_house:
             housekept_at_ms = now_ms()
             guarded("heartbeat", lambda: beat(context.database, "clock", now_ms()))
+            guarded("deadlines", lambda: remind_operator(context, now_ms()))
             guarded("retention", lambda: retention.expire(context.database, context.policy, now_ms()))
 
 

@@ -16,6 +16,7 @@ CHECKS: tuple[Check, ...] = (
     *(senders.health, senders.rotation, senders.versions, senders.intake, senders.unread),
     *(operation.work, operation.clock, operation.signer, operation.quarantine, operation.publishing),
     deadlines.requests,
+    deadlines.reminders,
     drift.comparison,
 )
 

@@ -22,3 +22,8 @@ def requests(operator: Operator) -> Iterator[Finding]:
     level = FAULT if found.overdue else WARNING if is_soon else OK
     next_due = f"the next on {local_day(found.next_due_at_ms)}"
     yield Finding(level, "requests", f"{found.confirmed} confirmed and due, {next_due}, {found.overdue} overdue")
+
+
+def reminders(operator: Operator) -> Iterator[Finding]:
+    if operator.settings.operator_mail_to is None:
+        yield Finding(WARNING, "requests", "nobody is reminded of deadlines: set OPERATOR_MAIL_TO")

@@ -4,11 +4,14 @@ import io
 import json
 
 import pytest
+from sqlalchemy import delete
 from werkzeug.test import TestResponse
 
+from ledger.tables import heartbeat
 from tests.webhooks.pages import ADDRESS, BY_HAND, assert_page
 from tests.webhooks.test_links import digest
 from tests.world import World
+from workers.__main__ import publish_keys
 
 ENGLISH = {"Accept-Language": "en"}
 
@@ -53,8 +56,11 @@ def test_it_may_be_pasted(kari: World) -> None:
 def test_it_says_when_it_is_not_in_force_any_more(kari: World) -> None:
     old = receipt_of(kari)
     kari.client.post(kari.link("w"), data=BY_HAND)
+    assert_page(drop(kari, old), "It is not in force any more")  # accepted, and not yet recorded
     kari.record()
     assert_page(drop(kari, old), "The receipt is genuine", "It is not in force any more")
+    kari.give(ADDRESS)  # a later yes is another one
+    assert_page(drop(kari, old), "It is not in force any more")
 
 
 def test_after_an_erasure_it_says_what_is_left_where(kari: World) -> None:
@@ -79,11 +85,23 @@ def test_before_anything_was_signed_nothing_is_ours(world: World) -> None:
 
 
 def test_nothing_and_too_much_are_refused(world: World) -> None:
-    assert world.client.post("/receipt", data={}).status_code == 400
-    assert drop(world, b" " * 450_000).status_code == 413
+    empty = world.client.post("/receipt", data={}, headers=ENGLISH | {"Accept": "text/html"})
+    assert (empty.status_code, "Choose the file" in empty.get_data(as_text=True)) == (400, True)
+    assert drop(world, b" " * 495_000).status_code == 413
 
 
 def test_the_page_needs_no_private_key(kari: World) -> None:
     door = kari.client.application.extensions["door"]
     assert "receipt" not in door.keyring._files
     assert "checkpoint" not in door.keyring._files
+
+
+def test_a_process_that_signs_makes_its_public_keys_known_at_its_start(kari: World) -> None:
+    """After an upgrade or a restore nothing may have been signed yet."""
+    old = receipt_of(kari)
+    with kari.database.write() as connection:
+        connection.execute(delete(heartbeat))
+    assert_page(drop(kari, old), "not a receipt of ours")
+    for role in ("clock", "relay"):
+        publish_keys(kari.context(role))
+    assert_page(drop(kari, old), "The receipt is genuine")

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy import Connection
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from ledger.check import pending_of
 from ledger.checkpoints import newest_checkpoint
 from ledger.erasure_answer import erasure_answer
 from ledger.errors import LedgerError, NotFoundError
@@ -20,7 +21,7 @@ from ledger.log import root, size
 from ledger.published_keys import CHECKPOINT, RECEIPT, published
 from ledger.receipt_facts import ReceiptError
 from ledger.receipt_verification import Proven, verify_receipt
-from ledger.state import GIVEN, read_states
+from ledger.state import GIVEN, ConsentState, read_states
 from schemas.entry import Kind, parse_time
 from schemas.erasures import GROUND_NAMES, KEPT, UNLIMITED
 from schemas.refusal import Refused
@@ -29,7 +30,7 @@ from webhooks.door import Door
 from webhooks.limits import RateLimit
 from webhooks.pages.rendering import page
 
-UPLOAD_SIZE_MAX_BYTES = 400 * 1024  # werkzeug keeps more than 500 KiB of an upload in a file, and we keep nothing
+UPLOAD_SIZE_MAX_BYTES = 480 * 1024  # werkzeug keeps more than 500 KiB of an upload in a file, and we keep nothing
 READS_PER_S, READS_BURST = 0.5, 30
 SAYS = {
     Kind.REQUESTED: mark("You signed up, and a mail asked whether it was you"),
@@ -87,19 +88,22 @@ def _uploaded() -> bytes:
     except RequestEntityTooLarge:
         raise Refused(413, "body_too_large") from None
     if not receipt:
-        raise Refused(400, "nothing_confirmed")
+        raise Refused(400, "receipt_missing")
     return receipt
 
 
 def _today(door: Door, connection: Connection, proven: Proven) -> dict[str, Any]:
     handle = bytes.fromhex(proven.entries[0].leaf["subject"])
-    states = read_states(connection, handle)
+    states, pending = read_states(connection, handle), pending_of(connection, handle)
     lines = []
     for entry in proven.entries:
         leaf = entry.leaf
         key = leaf.get("purpose")
         known = door.policy.purposes.get(key or "")
-        in_force = key in states and states[key].state == GIVEN if leaf["kind"] == Kind.GIVEN else None
+        now = states.get(key or "", ConsentState())
+        # A later yes is another one, with a receipt of its own.
+        holds = now.state == GIVEN and now.position == entry.position and key not in pending
+        in_force = holds if leaf["kind"] == Kind.GIVEN else None
         at_ms = parse_time(leaf.get("occurred_at", leaf["recorded_at"]))
         lines.append(_Line(SAYS[Kind(leaf["kind"])], known.name if known else None, at_ms, entry.position, in_force))
     return {
