@@ -37,6 +37,7 @@ class Look:
         return f"{self.size[0]}-{self.language}-{self.colours}"
 
 
+EITHER_LOOK = (Look(PHONE, "nb", "light"), Look(DESK, "en", "dark"))
 LOOKS = tuple(Look(*each) for each in itertools.product((PHONE, DESK), ("nb", "en"), ("light", "dark")))
 
 

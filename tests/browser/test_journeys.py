@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.chromium import LOOKS, Inspector, Look, is_wider_than_its_window, open_context
+from tests.browser.chromium import EITHER_LOOK, LOOKS, Inspector, Look, is_wider_than_its_window, open_context
 from tests.browser.conftest import Site
 from tests.webhooks.pages import mail_request
 
@@ -32,6 +32,10 @@ WORDS = {
         "privacy": "Privacy at Vizpro AS",
     },
 }
+
+
+# Each size, language and colour once; the first journey is made in all that they can be together.
+EITHER = pytest.mark.parametrize("look", EITHER_LOOK, indirect=True, ids=str)
 
 
 @pytest.fixture(params=LOOKS, ids=str)
@@ -95,6 +99,7 @@ def test_somebody_signs_up_confirms_and_withdraws(site: Site, person: Person, lo
     person.reads(said["withdrawn"])
 
 
+@EITHER
 def test_somebody_confirms_what_was_asked_in_their_name(site: Site, person: Person, look: Look) -> None:
     said, world = WORDS[look.language], site.world
     mail_request(world, email=f"ola-{look}@example.no")
@@ -105,6 +110,7 @@ def test_somebody_confirms_what_was_asked_in_their_name(site: Site, person: Pers
     world.record()
 
 
+@EITHER
 def test_somebody_reads_the_privacy_notice(site: Site, person: Person, look: Look) -> None:
     person.goes_to(f"{site.url}/privacy")
     person.reads(WORDS[look.language]["privacy"])

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.chromium import DESK, PHONE, Look
+from tests.browser.chromium import EITHER_LOOK, Look
 from tests.browser.conftest import Site
 from tests.browser.test_journeys import Person
 
-LOOKS = (Look(PHONE, "nb", "light"), Look(DESK, "en", "dark"))
 WORDS = {
     "nb": {
         "chosen": "Det du får fra oss",
@@ -44,7 +43,7 @@ WORDS = {
 }
 
 
-@pytest.fixture(params=LOOKS, ids=str)
+@pytest.fixture(params=EITHER_LOOK, ids=str)
 def look(request: pytest.FixtureRequest) -> Look:
     found: Look = request.param
     return found
