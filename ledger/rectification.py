@@ -42,7 +42,8 @@ def rectify(connection: Connection, recorder: Recorder, handle: bytes, correctio
     profile = {**_newest_profile(connection, person), **correction.profile}
     redact(connection, recorder, person, REASON, lambda payload: _without_wrong(payload, correction))
     email = correction.email.verbatim if correction.email else vault.emails(connection, person)[-1]
-    payload = {"email": email, **{name: value for name, value in profile.items() if value}}
+    # A field that was cleared stays, empty: the processors are told so by it.
+    payload = {"email": email, **profile}
     entry = Entry(
         id=new_id(recorder.recorded_at_ms),
         kind=Kind.RECTIFIED,

@@ -99,9 +99,10 @@ def _asked(
     kek = context.keyring["kek"]
     emails = carried_addresses(context, claimed)
     if person is not None:
-        adds = claimed.action in _ADDS
-        known = vault.emails(connection, person) if adds else vault.emails_to_stop(connection, person)
-        emails = tuple(dict.fromkeys([*emails, *known]))
+        certain = claimed.action in _ADDS | {RECTIFY}
+        known = vault.emails(connection, person) if certain else vault.emails_to_stop(connection, person)
+        # What was never theirs may be somebody else's: nothing is written by it.
+        emails = known if claimed.action == RECTIFY else tuple(dict.fromkeys([*emails, *known]))
     # What the processor is told is when the person said it, not when we wrote it down.
     cause = json.loads(entry_by_id(connection, claimed.cause).leaf)
     said_at_ms = parse_time(cause.get("occurred_at") or cause["recorded_at"])

@@ -40,7 +40,8 @@ def test_the_wrong_name_is_in_no_box_any_more_and_the_right_one_is(desk: Desk) -
 
 def test_an_empty_text_removes_a_field(desk: Desk) -> None:
     correct(desk, Correction({"company": ""}))
-    assert not any("company" in payload for payload in desk.payloads())
+    assert not any(payload.get("company") for payload in desk.payloads())
+    assert desk.payloads()[-1]["company"] == ""  # which tells the processors that it was cleared
     assert desk.payloads()[-1]["first_name"] == "Kåre"
 
 
