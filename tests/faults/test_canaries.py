@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -191,8 +192,11 @@ def test_no_canary_and_no_secret_is_found_anywhere(visited: Intruder, note: Note
     assert search(places, NEEDLES) == []
     tokens = [needle(f"link {link[:4]}", link[2:]) for link in visited.links()]
     assert len(tokens) >= 4
-    places = [*everything(visited.stack, with_own_secrets=False), *visited.answers]
-    assert search(places, [*own_secrets(visited.stack), *tokens]) == []
+    kept = everything(visited.stack, with_own_secrets=False)
+    assert search([*kept, *visited.answers], own_secrets(visited.stack)) == []
+    # The page of a link leads to itself and to the choices behind it: whoever reads that has the link.
+    others = [(name, content) for name, content in visited.answers if not re.search(r" /[wcrp]/", name)]
+    assert search([*kept, *others], tokens) == []
     assert_they_came_in(visited)
 
 

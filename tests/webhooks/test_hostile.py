@@ -98,6 +98,9 @@ def ways() -> dict[str, Way]:
         "proofs": Way("/ledger/proofs", lambda _: "/ledger/proofs"),
         "withdrawal": Way("/w/<token>", lambda world: world.link("w")),
         "confirmation": Way("/c/<token>", lambda world: world.link("c")),
+        "preferences": Way("/p/<token>", lambda world: world.link("w").replace("/w/", "/p/")),
+        "rights": Way("/rights", lambda _: "/rights"),
+        "receipt": Way("/receipt", lambda _: "/receipt"),
         "request": Way("/r/<token>", lambda world: f"/r/{unknown_link(world)}"),
     }
 
@@ -176,8 +179,9 @@ def send(world: World, way: Way, hostile: Hostile, cost: Cost) -> TestResponse:
 
 
 def verdict(answer: TestResponse) -> tuple[int, str]:
-    """The status, and the whole body: nothing in it depends on anything but the request."""
-    return answer.status_code, answer.get_data(as_text=True)
+    """The status, and the whole body: nothing in it depends on anything but the request and its link."""
+    text = answer.get_data(as_text=True)
+    return answer.status_code, re.sub(r"/[wp]/[A-Za-z0-9_-]{46}", "/w/token", text)  # a page leads to itself
 
 
 def wrong_with(world_answers: list[TestResponse]) -> str | None:
@@ -194,7 +198,9 @@ def wrong_with(world_answers: list[TestResponse]) -> str | None:
 
 def test_no_route_that_takes_a_body_is_forgotten(worlds: Pair) -> None:
     rules = worlds[0].client.application.url_map.iter_rules()
-    assert {way.rule for way in WAYS.values()} == {rule.rule for rule in rules if "POST" in (rule.methods or ())}
+    # An answer's body is read only behind its own key: tests/workers/test_answers.py.
+    known = {way.rule for way in WAYS.values()} | {"/a/<answer_token>"}
+    assert known == {rule.rule for rule in rules if "POST" in (rule.methods or ())}
 
 
 FORM_RULE = "/webhooks/forms/<form_key>"

@@ -183,7 +183,7 @@ def test_slett_meg_becomes_a_request_that_the_person_is_asked_to_confirm(post: P
     assert mail["To"] == KARI
     assert post.world.client.post(post.world.link("r"), data={"confirm": "1"}).status_code == 200
     post.world.record()
-    assert post.requests() == [("erasure", "confirmed")]
+    assert post.requests() == [("erasure", "completed")]
 
 
 RIGHTS = {

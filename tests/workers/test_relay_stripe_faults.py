@@ -33,7 +33,7 @@ WRITES = {
     "unrestrict": 3,
     "erase": 5,  # and a payment method: each customer is blanked and then deleted
 }
-SOON = email.utils.formatdate(time.time() + 1800, usegmt=True)
+SOON = email.utils.formatdate(time.time() + 7200, usegmt=True)
 PAST = email.utils.formatdate(time.time() - 120, usegmt=True)
 RATE_LIMIT = {"error": {"type": "invalid_request_error", "code": "rate_limit"}}
 TRANSIENT = (False, False, False)
@@ -41,7 +41,7 @@ Fault = tuple[dict[str, Any], str, tuple[bool, bool, bool], tuple[float, float] 
 # The fault; the reason; whether it is permanent, halts the processor, asks for a new key; seconds to wait, from and to.
 BEFORE: list[Fault] = [
     ({"status": 429, "headers": {"Retry-After": "7"}}, "rate_limited", TRANSIENT, (7, 7)),
-    ({"status": 429, "headers": {"Retry-After": SOON}}, "rate_limited", TRANSIENT, (900, 1800)),
+    ({"status": 429, "headers": {"Retry-After": SOON}}, "rate_limited", TRANSIENT, (1800, 7200)),
     ({"status": 429, "headers": {"Retry-After": "9" * 40}}, "rate_limited", TRANSIENT, (3600, 3600)),
     ({"status": 429, "headers": {"Retry-After": "soon"}}, "rate_limited", TRANSIENT, None),
     ({"status": 429, "headers": {"Retry-After": PAST}}, "rate_limited", TRANSIENT, None),
