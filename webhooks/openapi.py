@@ -66,10 +66,13 @@ def describe(routes: Map, public_url: str) -> Document:
         spec.components.schema(name, schema)
     for name, scheme in _SECURITY.items():
         spec.components.security_scheme(name, scheme)
+    refusals: dict[tuple[int, tuple[str, ...]], str] = {}
     for rule in routes.iter_rules():
         for method in METHODS:
             if method in (rule.methods or ()) and (found := OPERATIONS.get((method, rule.rule))):
-                spec.path(path_of(rule), operations={method.lower(): _operation(rule, method, found)})
+                spec.path(path_of(rule), operations={method.lower(): _operation(rule, method, found, refusals)})
+    for (status, reasons), name in refusals.items():
+        spec.components.response(name, _refusal(status, reasons))
     document: Document = spec.to_dict()
     return document
 
@@ -79,14 +82,20 @@ def path_of(rule: Rule) -> str:
     return _VARIABLE.sub(r"{\1}", rule.rule)
 
 
-def _operation(rule: Rule, method: str, operation: Operation) -> Document:
+def _operation(
+    rule: Rule, method: str, operation: Operation, refusals: dict[tuple[int, tuple[str, ...]], str]
+) -> Document:
+    """`refusals`: (status, reasons) -> name. Most routes refuse alike, so each refusal stands in the document once."""
+    refused: Document = {}
+    for status, reasons in operation.reasons().items():
+        name = refusals.setdefault((status, reasons), f"Refused{len(refusals) + 1}")
+        refused[str(status)] = {"$ref": f"#/components/responses/{name}"}
     told: Document = {
         "operationId": f"{method.lower()}_{rule.endpoint.replace('.', '_')}",
         "summary": operation.summary,
         "parameters": [_parameter(name) for name in _VARIABLE.findall(rule.rule)],
         "security": [{name: [] for name in together} for together in operation.security],
-        "responses": {str(status): _answer(*content) for status, content in operation.answers.items()}
-        | {str(status): _refusal(status, reasons) for status, reasons in operation.reasons().items()},
+        "responses": {str(status): _answer(*content) for status, content in operation.answers.items()} | refused,
     }
     if operation.body:
         content = {media_type: {"schema": schema} for media_type, schema in operation.body.items()}

@@ -31,6 +31,7 @@ SLOW: dict[str, tuple[bytes, bytes]] = {
     "trailer after trailer": (post(CHUNKED, body=GOOD[:-2]), b"X: a\r\n"),
     "a second request": (LIVE + b"\r\n" + HEAD, b""),
     "no goodbye": (LIVE + CLOSING + b"\r\n", b""),
+    "no ear": ((LIVE.replace(b"/health/live", b"/openapi.json") + b"\r\n") * 40, b""),
 }
 
 
