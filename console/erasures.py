@@ -9,7 +9,7 @@ from ledger import erasure_work
 from ledger.deadlines import local_day
 from ledger.erasure_work import Standing
 from ledger.residual import Answer, ResidualCopy, residual_copies
-from schemas.erasures import GROUND_NAMES, KEPT, OUTCOME_NAMES, UNLIMITED, WAITING
+from schemas.erasures import OUTCOME_NAMES, UNLIMITED, WAITING
 from schemas.message import LANGUAGES
 from schemas.policy import Policy, Text
 
@@ -74,12 +74,11 @@ def _answer(policy: Policy, answer: Answer, language: str) -> dict[str, Any]:
 
 def _copy(policy: Policy, copy: ResidualCopy, language: str) -> dict[str, Any]:
     """`until`: the last day in Norway."""
-    what = copy.what or GROUND_NAMES.get(copy.ground or "", KEPT)
     days = None if copy.days is None else f"{copy.days} {'dager' if language == 'nb' else 'days'}"
     until = None if copy.until_ms is None else local_day(copy.until_ms).isoformat()
     return {
         "processor": _name(policy, copy.processor),
-        "what": _in(what, language),
+        "what": _in(copy.named, language),
         "until": until or days or _in(UNLIMITED, language),
         "source": copy.source,
         "formula": copy.formula,

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Row, Select, Text, and_, bindparam, or_, select, tuple_, update
 
 from ledger.outbox import LEASE_MS, PENDING, Relay
+from ledger.recorder import MAIL
 from ledger.tables import relay
 
-MAIL = "mail"
 _NOW = bindparam("now_ms", type_=BigInteger)
 _PROCESSOR = bindparam("processor", type_=Text)
 _IS_DUE = and_(relay.c.status == PENDING, relay.c.next_attempt_at_ms <= _NOW, relay.c.claimed_until_ms <= _NOW)

@@ -16,7 +16,7 @@ from ledger import inbox as deliveries
 from ledger.carrying import ERASE, WITHDRAW
 from ledger.errors import SealError
 from ledger.log import NewEntry, append_many, new_id
-from ledger.recorder import MAIL, OUTCOME, RECEIPT, Recorder, sealed_address
+from ledger.recorder import MAIL, OUTCOME, RECEIPT, Recorder, send_mail
 from ledger.sealing import unseal_versioned
 from ledger.tables import (
     answer,
@@ -65,7 +65,7 @@ def erase(connection: Connection, recorder: Recorder, handle: bytes, reason: str
     erasure_work.begin(connection, recorder, entry, position, [email.verbatim for email in emails])
     if emails:
         for action in (RECEIPT, OUTCOME):  # that it is done here now; and later, what each recipient has answered
-            _send_mail(connection, recorder, handle, action, entry.id, position, [emails[-1].verbatim])
+            send_mail(connection, recorder, handle, action, (), entry.id, position, [emails[-1].verbatim])
     return Erased(position, wiped)
 
 
@@ -140,27 +140,3 @@ def _end_older_relays(connection: Connection, recorder: Recorder, handle: bytes,
 def _addresses(recorder: Recorder, relay_id: bytes, box: bytes) -> set[str]:
     opened = unseal_versioned(recorder.keyring["kek"], box, relay_id).decode()
     return {parse_address(one).narrow for one in opened.splitlines()}
-
-
-def _send_mail(
-    connection: Connection,
-    recorder: Recorder,
-    handle: bytes,
-    action: str,
-    cause: str,
-    position: int,
-    addresses: Sequence[str],
-) -> None:
-    relay_id = outbox.new_relay_id()
-    mail = outbox.NewRelay(
-        subject=handle,
-        processor=MAIL,
-        action=action,
-        purposes=(),
-        cause=cause,
-        sequence=position,
-        urgent=False,
-        id=relay_id,
-        box=sealed_address(recorder, relay_id, addresses),
-    )
-    outbox.enqueue(connection, [mail], recorder.now_ms)

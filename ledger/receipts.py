@@ -84,19 +84,15 @@ def _sign(document: dict[str, Any], checkpoint: Checkpoint, key: Key) -> bytes:
 
 def _entries_of(connection: Connection, cause: bytes, subject: bytes) -> list[StoredEntry]:
     """What the delivery behind `cause` wrote about this person, and what that confirms; in the order of the ledger."""
-    caused = select(ledger_entry).where(ledger_entry.c.id == cause).subquery()
-    same_delivery = and_(
-        select(caused.c.inbox_id).scalar_subquery() == ledger_entry.c.inbox_id,
-        ledger_entry.c.kind.in_(list(DPV_TYPE_OF_KIND)),
-    )
-    # An operator's deed is no delivery: what it wrote in the same moment, of the same kind, belongs together.
-    same_deed = and_(
-        ledger_entry.c.inbox_id.is_(None),
-        select(caused.c.inbox_id).scalar_subquery().is_(None),
-        select(caused.c.recorded_at_ms).scalar_subquery() == ledger_entry.c.recorded_at_ms,
-        select(caused.c.kind).scalar_subquery() == ledger_entry.c.kind,
-    )
-    condition = and_(ledger_entry.c.subject == subject, or_(ledger_entry.c.id == cause, same_delivery, same_deed))
+    caused = connection.execute(select(ledger_entry).where(ledger_entry.c.id == cause)).one_or_none()
+    if caused is None:
+        raise NotFoundError("entry_not_found")
+    if caused.inbox_id is not None:
+        same = and_(ledger_entry.c.inbox_id == caused.inbox_id, ledger_entry.c.kind.in_(list(DPV_TYPE_OF_KIND)))
+    else:  # an operator's deed is no delivery: what it wrote in the same moment, of the same kind, belongs together
+        at_once = ledger_entry.c.recorded_at_ms == caused.recorded_at_ms
+        same = and_(ledger_entry.c.inbox_id.is_(None), at_once, ledger_entry.c.kind == caused.kind)
+    condition = and_(ledger_entry.c.subject == subject, or_(ledger_entry.c.id == cause, same))
     found = {
         entry_id: entry_by_id(connection, entry_id)
         for entry_id in connection.execute(select(ledger_entry.c.id).where(condition)).scalars()

@@ -83,7 +83,10 @@ def send_mail(
     purposes: Sequence[str],
     cause: str,
     position: int,
+    addresses: Sequence[str] = (),
 ) -> None:
+    """`addresses`: of somebody who has no vault any more, sealed until the mail has left."""
+    relay_id = outbox.new_relay_id()
     mail = outbox.NewRelay(
         subject=handle,
         processor=MAIL,
@@ -92,7 +95,8 @@ def send_mail(
         cause=cause,
         sequence=position,
         urgent=False,
-        id=outbox.new_relay_id(),
+        id=relay_id,
+        box=sealed_address(recorder, relay_id, addresses) if addresses else None,
     )
     outbox.enqueue(connection, [mail], recorder.now_ms)
 

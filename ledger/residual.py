@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger.deadlines import EPOCH, MILLISECOND, ZONE, local_day
+from schemas.erasures import GROUND_NAMES, KEPT
 from schemas.policy import Policy, Text
 
 REMOVED, RETAINED = "removed", "retained"
@@ -43,6 +44,11 @@ class ResidualCopy:
     source: str | None = None
     formula: str | None = None
     ground: str | None = None
+
+    @property
+    def named(self) -> Text:
+        """What is left, in words."""
+        return self.what or GROUND_NAMES.get(self.ground or "", KEPT)
 
 
 def residual_copies(policy: Policy, answers: Sequence[Answer]) -> list[ResidualCopy]:

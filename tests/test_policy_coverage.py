@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from schemas.texts import environment
 from tests.guards.source import ROOT
 from tests.webhooks.pages import ADDRESS, mail_both_links, mail_request
 from tests.world import World, body_of
@@ -85,17 +84,8 @@ def test_every_page_says_how_to_reach_us_and_where_to_complain(world: World) -> 
 
 def test_no_text_of_ours_narrows_the_right_to_complain(world: World) -> None:
     """Sentence 37: GDPR Article 77 cannot be narrowed, so a third party's fault is a matter for Datatilsynet too."""
-    for language, words in (("nb", "Datatilsynet"), ("en", "Datatilsynet")):
+    for language in ("nb", "en"):
         text = world.client.get("/rights", headers={"Accept-Language": language}).get_data(as_text=True)
         for processor in world.policy.processors.values():
             assert processor.name in text
-        assert words in text
-
-
-def test_the_texts_are_made_for_both_languages() -> None:
-    """Sentence 38: whoever reads us in English finds the same."""
-    from jinja2 import DictLoader
-
-    for language in ("nb", "en"):
-        made = environment(DictLoader({"one": "{% trans %}Contact us:{% endtrans %}"}), language, autoescape=False)
-        assert made.get_template("one").render() == {"nb": "Kontakt oss:", "en": "Contact us:"}[language]
+        assert world.policy.authority.name in text.partition("<footer>")[0]

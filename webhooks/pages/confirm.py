@@ -1,5 +1,7 @@
 """The confirmation page of a sign-up: the box on the form asked, and this button makes it a consent."""
 
+from collections.abc import Mapping
+
 from flask import Blueprint, Response
 
 from ledger.inbox import Delivery
@@ -36,10 +38,11 @@ def can_confirm(door: Door, link: Link) -> bool:
     return link.can_confirm(door.clock(), door.policy.retention.unconfirmed_request_days)
 
 
-def confirmation(link: Link) -> Delivery:
-    """A link confirms once, so the link itself is the delivery's id."""
-    message = Message(type=MessageType.CONFIRMATION, source=SOURCE, link_id=link.id.hex(), method="web_form")
-    return Delivery(SOURCE, comparable(message), format_message(message), sender_id=f"confirm:{link.id.hex()}")
+def confirmation(link: Link, details: Mapping[str, str] | None = None) -> Delivery:
+    """A link confirms once, so the link itself is the delivery's id. `details`: what the person adds to a request."""
+    link_id = link.id.hex()
+    message = Message(MessageType.CONFIRMATION, SOURCE, link_id=link_id, method="web_form", details=details or None)
+    return Delivery(SOURCE, comparable(message), format_message(message), sender_id=f"confirm:{link_id}")
 
 
 def _page(door: Door, template: str, link: Link | None) -> Response:

@@ -23,7 +23,7 @@ from ledger.receipt_facts import ReceiptError
 from ledger.receipt_verification import Proven, verify_receipt
 from ledger.state import GIVEN, ConsentState, read_states
 from schemas.entry import Kind, parse_time
-from schemas.erasures import GROUND_NAMES, KEPT, UNLIMITED
+from schemas.erasures import UNLIMITED
 from schemas.refusal import Refused
 from schemas.texts import mark
 from webhooks.door import Door
@@ -134,7 +134,7 @@ def _copies(door: Door, connection: Connection, handle: bytes) -> list[tuple[str
     return [
         (
             names.get(one.processor, one.processor),
-            one.what or GROUND_NAMES.get(one.ground or "", KEPT),
+            one.named,
             one.until_ms,
             UNLIMITED,
         )

@@ -8,7 +8,6 @@ import time
 
 from flask import Blueprint, Response, request
 
-from ledger.inbox import Delivery
 from ledger.links import REQUEST, Link
 from schemas.address import AddressRefused, parse_address
 from schemas.entry import RIGHTS
@@ -17,17 +16,15 @@ from schemas.message import (
     PROFILE_VALUE_SIZE_MAX,
     Message,
     MessageType,
-    comparable,
-    format_message,
 )
 from schemas.minimise import minimise
 from schemas.refusal import Refused
 from schemas.rights import RESTRICTION_REASONS, RIGHT_NAMES
 from webhooks.door import Door
 from webhooks.limits import RateLimit
-from webhooks.pages.confirm import can_confirm
+from webhooks.pages.confirm import can_confirm, confirmation
 from webhooks.pages.rendering import asked_language, page
-from webhooks.pages.tokens import BY_HAND, SOURCE, load, pressed, verify
+from webhooks.pages.tokens import BY_HAND, load, pressed, verify
 from webhooks.routes import verified
 
 PAGE = "page"
@@ -75,7 +72,7 @@ def rights_blueprint(door: Door) -> Blueprint:
             details = _details(door, link.purposes[0])
             if details is None:
                 return _page(door, "request.html", link, problem=True)
-            door.take_in(_confirmation(link, details))
+            door.take_in(confirmation(link, details))
         return _page(door, "requested.html", link)
 
     return blueprint
@@ -132,15 +129,3 @@ def _details(door: Door, right: str) -> dict[str, str] | None:
         if len(kept["email"]) > DETAIL_SIZE_MAX:
             return None
     return removed | kept or None
-
-
-def _confirmation(link: Link, details: dict[str, str]) -> Delivery:
-    """A link confirms once, so the link itself is the delivery's id."""
-    message = Message(
-        type=MessageType.CONFIRMATION,
-        source=SOURCE,
-        link_id=link.id.hex(),
-        method="web_form",
-        details=details or None,
-    )
-    return Delivery(SOURCE, comparable(message), format_message(message), sender_id=f"confirm:{link.id.hex()}")

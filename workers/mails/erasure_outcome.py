@@ -8,7 +8,7 @@ from typing import Any
 from ledger.erasure_answer import erasure_answer
 from ledger.outbox import Relay
 from ledger.residual import Answer, ResidualCopy
-from schemas.erasures import GROUND_NAMES, KEPT, OUTCOME_NAMES, UNLIMITED, WAITING
+from schemas.erasures import OUTCOME_NAMES, UNLIMITED, WAITING
 from schemas.policy import Policy
 from workers.context import Context, now_ms
 from workers.mails.letter import Letter, to_address
@@ -41,8 +41,7 @@ def _answer(policy: Policy, answer: Answer) -> tuple[str, Any]:
 
 def _copy(policy: Policy, copy: ResidualCopy) -> tuple[str, Any, int | None, Any]:
     """(who, what, until when if that is known, what to say otherwise)."""
-    what = copy.what or GROUND_NAMES.get(copy.ground or "", KEPT)
-    return _name(policy, copy.processor), what, copy.until_ms, UNLIMITED
+    return _name(policy, copy.processor), copy.named, copy.until_ms, UNLIMITED
 
 
 def _name(policy: Policy, key: str) -> str:
