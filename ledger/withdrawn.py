@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from ledger import outbox
 from ledger.carrying import WITHDRAW
+from ledger.check import pending_of
 from ledger.state import GIVEN, STOPPED, read_states
 from ledger.tables import relay
 
@@ -34,18 +35,23 @@ class Withdrawn:
 
 
 def given_purposes(connection: Connection, subject: bytes) -> set[str]:
-    return {purpose for purpose, state in read_states(connection, subject).items() if state.state == GIVEN}
+    """Without what a withdrawal has stopped that is accepted and not yet recorded."""
+    given = {purpose for purpose, state in read_states(connection, subject).items() if state.state == GIVEN}
+    return given - pending_of(connection, subject) if given else given
 
 
 def withdrawn(connection: Connection, subject: bytes, purposes: Sequence[str]) -> Withdrawn | None:
-    """None while any of these purposes is given, or none was ever withdrawn. `purposes`: empty for all."""
-    states = {
-        purpose: state
-        for purpose, state in read_states(connection, subject).items()
-        if not purposes or purpose in purposes
-    }
+    """None while any of these purposes is given, or none was ever withdrawn. `purposes`: empty for all.
+
+    Of what is accepted and not yet recorded there is nothing to tell but that it counts.
+    """
+    known = read_states(connection, subject)
+    states = {purpose: state for purpose, state in known.items() if not purposes or purpose in purposes}
+    given = {purpose for purpose, state in states.items() if state.state == GIVEN}
+    if given and given <= pending_of(connection, subject):
+        return Withdrawn({}, ())
     stopped = {purpose: state.effective_at_ms for purpose, state in states.items() if state.state in STOPPED}
-    if not stopped or any(state.state == GIVEN for state in states.values()):
+    if given or not stopped:
         return None
     return Withdrawn(stopped, _processed(connection, subject))
 

@@ -81,7 +81,7 @@ def register_answers(app: Flask) -> None:
         status = error.code or 500
         reason = _REASONS.get(status, "request_refused")
         REFUSED.labels(route=_route(), reason=reason).inc()
-        response = refusal(Refused(status, reason))
+        response = _for_people(app, Refused(status, reason))
         if isinstance(error, MethodNotAllowed):  # RFC 9110, 15.5.6: must name the methods that are allowed
             response.allow.update(error.valid_methods or ())
         return response

@@ -60,6 +60,12 @@ def test_less_ends_at_once_and_the_rest_goes_on(kari: World) -> None:
     }
 
 
+def test_what_is_accepted_and_not_yet_recorded_is_shown_as_it_counts(kari: World) -> None:
+    kari.client.post(kari.link("w"), data=BY_HAND)
+    assert_page(kari.client.get(kari.link("w"), headers=ENGLISH), "Your consent is withdrawn", "It takes effect now")
+    assert " checked" not in kari.client.get(_preferences(kari)).get_data(as_text=True)
+
+
 def test_more_begins_only_when_the_mail_is_confirmed(kari: World) -> None:
     choose(kari, "newsletter", "offers", "information")
     assert reasons(kari)["information"] == "requested"
@@ -195,6 +201,16 @@ def test_a_hundred_thousand_guesses_hit_nothing_and_cost_the_same(world: World) 
         times[kind].append(time.perf_counter() - began)
     ratio = statistics.median(times["near"]) / statistics.median(times["stranger"])
     assert 0.8 < ratio < 1.25
+
+
+def test_a_body_that_is_too_large_is_told_on_a_page_too(kari: World) -> None:
+    asked = {"Accept": "text/html"} | ENGLISH
+    answer = kari.client.post(kari.link("w"), data={"confirm": "1" * 5_000}, headers=asked)
+    assert (answer.status_code, answer.mimetype) == (413, "text/html")
+
+
+def test_every_mail_leads_to_the_choices(kari: World) -> None:
+    assert _preferences(kari) in body_of(kari.mails()[-1])
 
 
 @pytest.mark.parametrize("path", ["/w/", "/c/", "/r/", "/p/"])

@@ -89,7 +89,12 @@ def to_person(
         addressed.email,
         (addressed.person.language,),
         template,
-        {"email": addressed.email, "withdraw_url": addressed.withdraw_url, **values},
+        {
+            "email": addressed.email,
+            "preferences_url": addressed.withdraw_url.replace("/w/", "/p/"),
+            "withdraw_url": addressed.withdraw_url,
+            **values,
+        },
         tuple(one for one in attachments if one is not None),
         addressed.withdraw_url,
     )
