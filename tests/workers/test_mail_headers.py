@@ -69,7 +69,7 @@ def test_every_link_survives_the_way_whatever_its_length(tmp_path: Path) -> None
     (mail,) = world.mails()
     links = [line for line in body_of(mail).splitlines() if public_url in line]
     assert len(links) == 3  # confirm, withdraw, choose
-    assert all(re.fullmatch(rf"{public_url}/[cw]/[\w-]{{30,}}", link) for link in links)
+    assert all(re.fullmatch(rf"{public_url}/[cwp]/[\w-]{{30,}}", link) for link in links)
     assert f"\r\nList-Unsubscribe: <{next(link for link in links if '/w/' in link)}>\r\n".encode() in raw
     world.close()
 
